@@ -1,0 +1,23 @@
+//! What is true regardless of machines: grids and their expansion, job identity, the
+//! job's state machine, placement, limits, random streams, splits and class tables.
+//!
+//! Nothing here does I/O, reads a clock or draws ambient randomness; `now` and seeds are
+//! parameters. Everything that decides lives here, so that it can be tested and simulated.
+
+pub mod artifact;
+pub mod cost;
+pub mod grid;
+pub mod identity;
+pub mod ids;
+pub mod job;
+pub mod limits;
+pub mod network;
+pub mod outcome;
+pub mod pack;
+pub mod placement;
+pub mod plan;
+pub mod recipe;
+pub mod retry;
+pub mod spec;
+pub mod split;
+pub mod stream;

@@ -1,0 +1,56 @@
+//! Every bound of the system, and what must hold between them.
+//!
+//! A bound that a person may move is a default here and a setting of the program.
+
+/// Heartbeat of a session, in seconds; the coordinator's answer may lengthen it.
+pub const HEARTBEAT_INTERVAL_S: u64 = 10;
+/// A session that is silent for this long is expired and its jobs are suspect, in seconds.
+pub const SESSION_TTL_S: u64 = 45;
+/// Silence after which a suspect job is taken from its worker, in seconds since the last heartbeat.
+pub const LOST_AFTER_S: u64 = 180;
+/// A lease that is not confirmed within this returns to ready, in seconds.
+pub const CONFIRM_WITHIN_S: u64 = 30;
+/// The longest a claim waits in the coordinator for work, in seconds.
+pub const CLAIM_WAIT_MAX_S: u64 = 30;
+/// The scan that makes lost wake-ups harmless, in milliseconds.
+pub const DISPATCH_SCAN_MS: u64 = 1_000;
+/// How many ready jobs one dispatch considers.
+pub const CANDIDATES_MAX: usize = 256;
+/// How many workers one session may hold.
+pub const WORKERS_PER_SESSION_MAX: usize = 16;
+/// Starts of one job, whatever the reasons.
+pub const ATTEMPTS_MAX: u32 = 50;
+
+/// A grid file, in bytes.
+pub const GRID_BYTES_MAX: usize = 1 << 20;
+/// Cells of one study.
+pub const CELLS_MAX: usize = 1_000_000;
+
+/// A chunk of an artifact, in bytes.
+pub const CHUNK_BYTES_MAX: u64 = 8 << 20;
+/// One frame of a chunk stream, in bytes.
+pub const FRAME_BYTES_MAX: usize = 1 << 20;
+/// One control message, in bytes.
+pub const CONTROL_MESSAGE_BYTES_MAX: usize = 4 << 20;
+/// Objects in one artifact.
+pub const OBJECTS_MAX: usize = 100_000;
+/// One artifact, in bytes.
+pub const ARTIFACT_BYTES_MAX: u64 = 1 << 42;
+/// A safetensors header that anyone will read, in bytes.
+pub const SAFETENSORS_HEADER_BYTES_MAX: u64 = 8 << 20;
+
+/// Metric points in one heartbeat.
+pub const METRIC_POINTS_PER_HEARTBEAT_MAX: usize = 1_000;
+/// What is kept of an attempt's log, in bytes.
+pub const LOG_BYTES_MAX: usize = 1 << 20;
+/// A reason or failure message that people will read, in bytes.
+pub const REASON_BYTES_MAX: usize = 4 << 10;
+/// Rows of one page of an answer.
+pub const PAGE_ROWS_MAX: usize = 10_000;
+
+const _: () = {
+    assert!(SESSION_TTL_S >= 4 * HEARTBEAT_INTERVAL_S, "a lost heartbeat must not cost a lease");
+    assert!(LOST_AFTER_S >= 4 * SESSION_TTL_S / 2, "a worker must have time to come back");
+    assert!(FRAME_BYTES_MAX < CONTROL_MESSAGE_BYTES_MAX, "a frame must fit a message");
+    assert!(GRID_BYTES_MAX < CONTROL_MESSAGE_BYTES_MAX, "a grid must fit a message");
+};

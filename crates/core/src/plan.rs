@@ -1,0 +1,1 @@
+//! What a study would do, before it is submitted.

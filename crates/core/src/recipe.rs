@@ -1,0 +1,190 @@
+//! Recipes: everything the solver needs to know about one training.
+//!
+//! A recipe is part of a job's identity; the checkpoint interval is not.
+//! Presets are named values; a grid overrides any key.
+
+use serde::{Deserialize, Serialize};
+
+/// Everything the solver needs. Field names are the keys of `grid.yaml`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Optimizer updates in the whole training.
+    pub iterations: u32,
+    /// Images in one update.
+    pub batch: u32,
+    /// Learning rate before any drop.
+    pub learning_rate: f64,
+    /// When the learning rate drops, in increasing order of `at`.
+    pub drops: Vec<Drop>,
+    /// Caffe's momentum: `v = momentum·v + lr·(g + decay·w); w -= v`.
+    pub momentum: f64,
+    /// Weight decay.
+    pub decay: f64,
+    /// A bias learns this many times as fast as a weight.
+    pub bias_learning_rate_factor: f64,
+    /// A bias decays this many times as fast as a weight.
+    pub bias_decay_factor: f64,
+    /// Side of the square crop in pixels; none trains on whole images.
+    pub crop: Option<u32>,
+    /// Whether training images are mirrored at random.
+    pub mirror: bool,
+    /// Factor applied to (pixel − mean image), with pixels in 0..=255.
+    pub scale: f64,
+    /// Iterations between tests; the last iteration always tests.
+    pub test_every: u32,
+    /// How layers that are not copied start.
+    pub initialiser: Initialiser,
+    /// Share of units that dropout silences, in `0..1`.
+    pub dropout: f64,
+    /// Outputs of the last layer.
+    pub outputs: Outputs,
+    /// Whose mean image is subtracted.
+    pub mean_image: MeanImage,
+    /// The order in which training images come.
+    pub order: Order,
+    /// How many images a test covers.
+    pub test_images: TestImages,
+    /// Arithmetic on a GPU; the CPU always computes in f32.
+    pub precision: Precision,
+}
+
+/// One drop of the learning rate.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Drop {
+    /// Fraction of the iterations after which it happens, in `0..1`.
+    pub at: f64,
+    /// What the rate is multiplied by, in `0..=1`.
+    pub factor: f64,
+}
+
+/// How weights start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Initialiser {
+    /// Gaussian with variance 2 / fan-in, biases 0 (He et al. 2015, section 2.2).
+    He,
+    /// Gaussian with the deviation, and biases with the value, that the network names.
+    Gaussian,
+}
+
+/// How many outputs the last layer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outputs {
+    /// As many as the target half has classes.
+    Classes,
+    /// A fixed number, at least the number of classes; the authors had 1000 everywhere.
+    #[serde(untagged)]
+    Count(u32),
+}
+
+/// Whose mean image is subtracted from every image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MeanImage {
+    /// The half that the network is trained and tested on.
+    Target,
+    /// The half that the copied layers come from, as the authors did.
+    Source,
+}
+
+/// The order of the training images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// A new permutation each epoch.
+    Shuffled,
+    /// One permutation, repeated, as the authors' databases had.
+    Fixed,
+}
+
+/// How many images a test covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TestImages {
+    /// The target half's validation set, once.
+    All,
+    /// This many, wrapping round; the next test goes on where this one stopped.
+    #[serde(untagged)]
+    Count(u32),
+}
+
+/// Arithmetic on a GPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// IEEE single precision throughout.
+    F32,
+    /// Products in TensorFloat-32.
+    Tf32,
+    /// Activations in bfloat16, master weights and statistics in f32.
+    Bf16,
+}
+
+impl Recipe {
+    /// A preset by its name.
+    #[must_use]
+    pub fn preset(name: &str) -> Option<Self> {
+        match name {
+            "quick-28" => Some(Self::quick_28()),
+            _ => None,
+        }
+    }
+
+    /// Minutes on a CPU for 28×28 images; the values are ours, measured on Fashion-MNIST.
+    #[must_use]
+    pub fn quick_28() -> Self {
+        Self {
+            iterations: 800,
+            batch: 64,
+            learning_rate: 0.03,
+            drops: vec![Drop { at: 0.75, factor: 0.1 }],
+            momentum: 0.9,
+            decay: 0.0005,
+            bias_learning_rate_factor: 2.0,
+            bias_decay_factor: 0.0,
+            crop: None,
+            mirror: false,
+            scale: 1.0 / 255.0,
+            test_every: 200,
+            initialiser: Initialiser::He,
+            dropout: 0.5,
+            outputs: Outputs::Classes,
+            mean_image: MeanImage::Target,
+            order: Order::Shuffled,
+            test_images: TestImages::All,
+            precision: Precision::F32,
+        }
+    }
+
+    /// Learning rate of this iteration (from 0). A drop at `at` takes effect at iteration
+    /// `floor(at · iterations)`, as in Caffe, whose log shows the lower rate there.
+    #[must_use]
+    pub fn learning_rate_at(&self, iteration: u32) -> f64 {
+        let dropped = |drop: &&Drop| f64::from(iteration) >= (drop.at * f64::from(self.iterations)).floor();
+        self.drops.iter().filter(dropped).fold(self.learning_rate, |rate, drop| rate * drop.factor)
+    }
+}
+
+/// The names of all presets, for messages.
+pub const PRESETS: &[&str] = &["quick-28"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_drops_at_three_quarters_of_quick_28() {
+        let recipe = Recipe::quick_28();
+        assert_eq!(recipe.learning_rate_at(599), 0.03);
+        assert_eq!(recipe.learning_rate_at(600), 0.03 * 0.1);
+    }
+
+    #[test]
+    fn outputs_read_as_people_write_them() {
+        assert_eq!(serde_json::from_str::<Outputs>("1000").unwrap(), Outputs::Count(1000));
+        assert_eq!(serde_json::from_str::<Outputs>("\"classes\"").unwrap(), Outputs::Classes);
+    }
+}
