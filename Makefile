@@ -1,0 +1,27 @@
+# The two commands of a newcomer, and what the maintainers run. Each target sets up what it
+# needs and says so; see CONTRIBUTING.md.
+
+.PHONY: demo test check sqlx bench help
+
+help:
+	@echo "make demo    the paper's experiment on real images, on this machine, start to end"
+	@echo "make test    every test"
+	@echo "make check   format and clippy"
+	@echo "make sqlx    refresh the checked queries in .sqlx/ after a change to SQL"
+	@echo "make bench   the measurements in bench/"
+
+demo:
+	@deploy/dev/demo
+
+test:
+	@deploy/dev/test
+
+check:
+	cargo fmt --all --check
+	cargo clippy --locked --release --workspace --all-targets -- --deny warnings
+
+sqlx:
+	@deploy/dev/refresh-sqlx
+
+bench:
+	@bench/run
