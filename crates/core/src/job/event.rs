@@ -1,7 +1,10 @@
 //! What can happen to a job.
 
-use super::state::{Failure, HoldReason, Lease};
-use crate::ids::ClaimId;
+use super::{
+    failure::{Failure, HoldReason},
+    state::Lease,
+};
+use crate::ids::{ClaimId, SessionId};
 
 /// One thing that happened. Events from workers carry their claim id; `apply` refuses
 /// those whose claim is not the current one.
@@ -11,7 +14,7 @@ pub enum Event {
     SourceSucceeded,
     /// Its source network failed, was cancelled or is held.
     SourceEnded {
-        /// What to tell people.
+        /// What became of it and why, e.g. `failed: the loss is not finite`.
         reason: String,
     },
     /// A worker claims it.
@@ -38,6 +41,8 @@ pub enum Event {
     WorkerReturned {
         /// The token.
         claim_id: ClaimId,
+        /// The session that has it now; another one if the worker's daemon was restarted.
+        session_id: SessionId,
     },
     /// The worker has been silent for `lost_after`.
     WorkerLost {
@@ -70,11 +75,35 @@ pub enum Event {
         /// Why.
         reason: HoldReason,
     },
-    /// A person retries it, or a new submission wants it: fresh budgets.
+    /// A person retries it, or a new submission wants it: fresh budgets. A source that is
+    /// not trained must itself be on its way, or be re-opened in the same transaction.
     Reopened {
-        /// Whether its source is trained.
+        /// Whether its source is trained; true where it has none.
         source_ready: bool,
     },
+}
+
+impl Event {
+    /// The event's name, for logs and errors.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::SourceSucceeded => "source succeeded",
+            Self::SourceEnded { .. } => "source ended",
+            Self::Claimed { .. } => "claimed",
+            Self::Confirmed { .. } => "confirmed",
+            Self::ConfirmationTimedOut { .. } => "confirmation timed out",
+            Self::SessionExpired { .. } => "session expired",
+            Self::WorkerReturned { .. } => "worker returned",
+            Self::WorkerLost { .. } => "worker lost",
+            Self::GivenBack { .. } => "given back",
+            Self::Completed { .. } => "completed",
+            Self::AttemptFailed { .. } => "attempt failed",
+            Self::Cancelled => "cancelled",
+            Self::Held { .. } => "held",
+            Self::Reopened { .. } => "re-opened",
+        }
+    }
 }
 
 /// Why a worker gave a lease back.

@@ -3,10 +3,16 @@
 //! No other code changes a job's state. Storage persists what `apply` returned, guarded
 //! by the old state and the claim id; a guard that fails means the token was stale.
 
+mod apply;
 mod event;
+mod failure;
 mod state;
+#[cfg(test)]
+mod tests;
+mod transition;
 
+pub use apply::apply;
 pub use event::{Event, GiveBackReason};
-pub use state::{
-    Budgets, Failure, FailureClass, HoldReason, Job, JobState, Lease, Phase, Progress, StateKind,
-};
+pub use failure::{Failure, FailureClass, HoldReason};
+pub use state::{Budgets, Job, JobState, Lease, Phase, Progress, StateKind};
+pub use transition::{AttemptOutcome, Effect, Transition, TransitionError};

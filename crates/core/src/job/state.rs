@@ -1,8 +1,11 @@
 //! Where a job stands. Each state carries exactly what is true in it.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::failure::{Failure, HoldReason};
 use crate::ids::{AttemptNumber, ClaimId, SessionId};
 
 /// A job as the state machine sees it.
@@ -125,59 +128,7 @@ pub struct Progress {
     pub age_s: f32,
 }
 
-/// Why a job failed or an attempt ended badly.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
-    /// Decides what follows.
-    pub class: FailureClass,
-    /// For people; at most `REASON_BYTES_MAX`.
-    pub message: String,
-}
-
-/// Kinds of failure, each with its own budget of retries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FailureClass {
-    /// Spec, data or shapes are wrong: fails at once.
-    Invalid,
-    /// Panic or assertion in the trainer.
-    TrainerError,
-    /// The loss is not finite.
-    Diverged,
-    /// Device or host memory ran out.
-    OutOfMemory,
-    /// The worker was lost.
-    WorkerLost,
-    /// The device broke.
-    Hardware,
-    /// No progress.
-    Stalled,
-    /// Disk, fetch, upload.
-    Infrastructure,
-}
-
-/// Why a job is held.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "kind")]
-pub enum HoldReason {
-    /// A person said so.
-    Operator {
-        /// Their words.
-        reason: String,
-    },
-    /// It ended badly on too many workers, or started too often.
-    Poison {
-        /// What was seen.
-        reason: String,
-    },
-    /// The network it copies from failed or was cancelled.
-    SourceEnded {
-        /// The source's state and reason.
-        reason: String,
-    },
-}
-
-/// Retries used so far, by budget.
+/// Retries used so far, by budget, since the job was submitted or last re-opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Budgets {
     /// The job's own errors.
@@ -188,6 +139,9 @@ pub struct Budgets {
     pub lost: u32,
     /// Disk, fetch, upload.
     pub infrastructure: u32,
+    /// Starts, whatever they came to; not a retry, but bounded too.
+    #[serde(default)]
+    pub starts: u32,
 }
 
 impl JobState {
@@ -216,6 +170,12 @@ impl JobState {
             }
             _ => None,
         }
+    }
+}
+
+impl fmt::Display for StateKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

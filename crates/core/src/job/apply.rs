@@ -1,0 +1,234 @@
+//! The job's state machine: the one function that decides what an event does to a job.
+//!
+//! Pure: storage persists what it returns, guarded by the old state and claim id. An
+//! event of a claim that is not the current one changes nothing. A repeated `Claimed`,
+//! `Confirmed` or `WorkerReturned` answers like the first; a repeated outcome finds its
+//! claim ended, and storage, which keeps attempts by claim id, answers that.
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    event::Event,
+    failure::{Failure, FailureClass, HoldReason},
+    state::{Budgets, Job, JobState, Lease, StateKind},
+    transition::{AttemptOutcome, Effect, Transition, TransitionError},
+};
+use crate::{
+    ids::{ClaimId, SessionId},
+    retry::{RetryPolicy, Verdict, backoff, decide},
+};
+
+/// What `event` does to `job`.
+///
+/// # Errors
+/// When the event's claim is not the current one, or the event is not possible in the
+/// job's state; the job is then unchanged.
+pub fn apply(
+    policy: &RetryPolicy,
+    job: &Job,
+    event: &Event,
+    now: DateTime<Utc>,
+) -> Result<Transition, TransitionError> {
+    let step = Step { policy, job, event, now };
+    match event {
+        Event::SourceSucceeded => step.when_waiting(|| step.to(JobState::Ready { not_before: now })),
+        Event::SourceEnded { reason } => {
+            let reason = HoldReason::SourceEnded { reason: reason.clone() };
+            step.when_waiting(|| step.hold(reason, None))
+        }
+        Event::Claimed { lease } => step.claim(lease),
+        Event::Cancelled => step.withdraw(|close| step.cancel(close)),
+        Event::Held { reason } => step.withdraw(|close| step.hold(reason.clone(), close)),
+        Event::Reopened { source_ready: true } => step.reopen(JobState::Ready { not_before: now }),
+        Event::Reopened { source_ready: false } => step.reopen(JobState::Waiting),
+        Event::Confirmed { claim_id }
+        | Event::ConfirmationTimedOut { claim_id }
+        | Event::SessionExpired { claim_id }
+        | Event::WorkerReturned { claim_id, .. }
+        | Event::WorkerLost { claim_id }
+        | Event::GivenBack { claim_id, .. }
+        | Event::Completed { claim_id }
+        | Event::AttemptFailed { claim_id, .. } => step.with_lease(step.current_lease(*claim_id)?),
+    }
+}
+
+/// One application: the job as it was, and what happened.
+struct Step<'a> {
+    policy: &'a RetryPolicy,
+    job: &'a Job,
+    event: &'a Event,
+    now: DateTime<Utc>,
+}
+
+impl Step<'_> {
+    // The events that carry a claim, once that claim is known to be the current one.
+    fn with_lease(&self, lease: &Lease) -> Result<Transition, TransitionError> {
+        match (self.event, &self.job.state) {
+            (Event::Confirmed { .. }, JobState::Running { .. }) => Ok(self.unchanged()),
+            (Event::Confirmed { .. }, _) => Ok(self.run(lease.clone())),
+            (Event::ConfirmationTimedOut { .. }, JobState::Leased { .. }) => {
+                Ok(self.end_without_fault(lease, AttemptOutcome::NotConfirmed))
+            }
+            (Event::SessionExpired { .. }, JobState::Leased { .. } | JobState::Running { .. }) => {
+                Ok(self.to(JobState::Suspect { lease: lease.clone(), since: self.now }))
+            }
+            (Event::WorkerReturned { session_id, .. }, _) => Ok(self.take_back(lease, *session_id)),
+            (Event::WorkerLost { .. }, JobState::Suspect { .. }) => Ok(self.lose_worker(lease)),
+            (Event::GivenBack { .. }, _) => Ok(self.end_without_fault(lease, AttemptOutcome::GivenBack)),
+            (Event::Completed { .. }, _) => Ok(self.succeed()),
+            (Event::AttemptFailed { failure, .. }, _) => {
+                Ok(self.end_badly(failure, AttemptOutcome::Failed(failure.class), lease))
+            }
+            _ => Err(self.not_possible()),
+        }
+    }
+
+    fn current_lease(&self, claim_id: ClaimId) -> Result<&Lease, TransitionError> {
+        let lease = self.job.state.lease().filter(|lease| lease.claim_id == claim_id);
+        lease.ok_or(TransitionError::StaleClaim { claim_id, state: self.job.state.kind() })
+    }
+
+    fn when_waiting(&self, then: impl FnOnce() -> Transition) -> Result<Transition, TransitionError> {
+        if self.job.state == JobState::Waiting { Ok(then()) } else { Err(self.not_possible()) }
+    }
+
+    fn claim(&self, lease: &Lease) -> Result<Transition, TransitionError> {
+        match &self.job.state {
+            JobState::Ready { not_before } if self.now < *not_before => {
+                Err(TransitionError::TooEarly { not_before: *not_before })
+            }
+            JobState::Ready { .. } => {
+                let mut job = self.in_state(JobState::Leased { lease: lease.clone(), leased_at: self.now });
+                job.attempt = job.attempt.next();
+                job.budgets.starts += 1;
+                Ok(Transition { job, effects: vec![Effect::OpenAttempt] })
+            }
+            // The reply was lost and the worker asks again.
+            JobState::Leased { lease: current, .. } if current == lease => Ok(self.unchanged()),
+            _ => Err(self.not_possible()),
+        }
+    }
+
+    fn run(&self, lease: Lease) -> Transition {
+        self.to(JobState::Running { lease, started_at: self.now })
+    }
+
+    // The session may be a new one: a restarted daemon goes on with its attempts.
+    fn take_back(&self, lease: &Lease, session_id: SessionId) -> Transition {
+        let lease = Lease { session_id, ..lease.clone() };
+        match self.job.state {
+            JobState::Leased { leased_at, .. } => self.to(JobState::Leased { lease, leased_at }),
+            JobState::Running { started_at, .. } => self.to(JobState::Running { lease, started_at }),
+            _ => self.run(lease),
+        }
+    }
+
+    fn succeed(&self) -> Transition {
+        let effects = vec![close(AttemptOutcome::Succeeded, None), Effect::ReleaseDependants];
+        Transition { job: self.in_state(JobState::Succeeded), effects }
+    }
+
+    fn lose_worker(&self, lease: &Lease) -> Transition {
+        let message = format!("worker {} was silent for too long", lease.worker);
+        let failure = Failure { class: FailureClass::WorkerLost, message };
+        self.end_badly(&failure, AttemptOutcome::WorkerLost, lease)
+    }
+
+    fn end_without_fault(&self, lease: &Lease, outcome: AttemptOutcome) -> Transition {
+        let last = match outcome {
+            AttemptOutcome::NotConfirmed => format!("{} did not confirm it", lease.worker),
+            _ => format!("{} gave it back", lease.worker),
+        };
+        self.make_ready(self.in_state(JobState::Ready { not_before: self.now }), close(outcome, None), &last)
+    }
+
+    fn end_badly(&self, failure: &Failure, outcome: AttemptOutcome, lease: &Lease) -> Transition {
+        let close = close(outcome, Some(failure.message.clone()));
+        match decide(self.policy, self.job.budgets, failure.class) {
+            Verdict::Retry { budgets, retry } => {
+                let delay = backoff(self.policy, retry, jitter_unit(lease.claim_id));
+                let job = self.in_state(JobState::Ready { not_before: self.now + delay });
+                self.make_ready(Job { budgets, ..job }, close, &failure.message)
+            }
+            Verdict::Fail => {
+                let end = Effect::EndDependants { reason: format!("failed: {}", failure.message) };
+                let state = JobState::Failed { failure: failure.clone() };
+                Transition { job: self.in_state(state), effects: vec![close, end] }
+            }
+            Verdict::Hold => {
+                let reason = format!("too many attempts ended with {}: {}", failure.class, failure.message);
+                self.hold(HoldReason::Poison { reason }, Some(close))
+            }
+        }
+    }
+
+    // Whatever the reason, a job does not start for ever.
+    fn make_ready(&self, job: Job, close: Effect, last: &str) -> Transition {
+        if job.budgets.starts < self.policy.starts_max {
+            return Transition { job, effects: vec![close] };
+        }
+        let reason = format!("it was started {} times; the last time {last}", job.budgets.starts);
+        self.hold(HoldReason::Poison { reason }, Some(close))
+    }
+
+    fn hold(&self, reason: HoldReason, close: Option<Effect>) -> Transition {
+        let end = Effect::EndDependants { reason: format!("is held: {reason}") };
+        let effects = close.into_iter().chain([end]).collect();
+        Transition { job: self.in_state(JobState::Held { reason }), effects }
+    }
+
+    fn cancel(&self, close: Option<Effect>) -> Transition {
+        let end = Effect::EndDependants { reason: "was cancelled".to_owned() };
+        let effects = close.into_iter().chain([end]).collect();
+        Transition { job: self.in_state(JobState::Cancelled), effects }
+    }
+
+    // A person's word ends whatever has not ended, and the attempt that is under way.
+    fn withdraw(
+        &self,
+        then: impl FnOnce(Option<Effect>) -> Transition,
+    ) -> Result<Transition, TransitionError> {
+        let held_twice = matches!((&self.job.state, self.event), (JobState::Held { .. }, Event::Held { .. }));
+        if self.job.state.kind().is_terminal() || held_twice {
+            return Err(self.not_possible());
+        }
+        let leased = self.job.state.lease().is_some();
+        Ok(then(leased.then(|| close(AttemptOutcome::Withdrawn, None))))
+    }
+
+    fn reopen(&self, state: JobState) -> Result<Transition, TransitionError> {
+        let kind = self.job.state.kind();
+        if !kind.is_terminal() && kind != StateKind::Held {
+            return Err(self.not_possible());
+        }
+        let job = Job { budgets: Budgets::default(), ..self.in_state(state) };
+        Ok(Transition { job, effects: vec![Effect::ReopenDependants] })
+    }
+
+    fn in_state(&self, state: JobState) -> Job {
+        Job { state, attempt: self.job.attempt, budgets: self.job.budgets }
+    }
+
+    fn to(&self, state: JobState) -> Transition {
+        Transition { job: self.in_state(state), effects: Vec::new() }
+    }
+
+    fn unchanged(&self) -> Transition {
+        Transition { job: self.job.clone(), effects: Vec::new() }
+    }
+
+    fn not_possible(&self) -> TransitionError {
+        TransitionError::NotPossible { state: self.job.state.kind(), event: self.event.name() }
+    }
+}
+
+fn close(outcome: AttemptOutcome, message: Option<String>) -> Effect {
+    Effect::CloseAttempt { outcome, message }
+}
+
+// A claim id is 128 random bits, so its share of the delay needs no other randomness and a
+// replayed history gives the same times.
+fn jitter_unit(claim_id: ClaimId) -> f64 {
+    let bits = u64::from_le_bytes(claim_id.0[..8].try_into().expect("eight of sixteen bytes"));
+    (bits >> 11) as f64 * 2f64.powi(-53)
+}

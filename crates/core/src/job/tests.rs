@@ -1,0 +1,291 @@
+//! What the state machine promises, over single events and over random histories.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    ids::{AttemptNumber, ClaimId, SessionId},
+    retry::RetryPolicy,
+};
+
+const POLICY: RetryPolicy = RetryPolicy::DEFAULT;
+
+fn at(second: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::seconds(second)
+}
+
+fn claim(number: u8) -> ClaimId {
+    ClaimId([number; 16])
+}
+
+fn lease(number: u8) -> Lease {
+    let session_id = SessionId(Uuid::from_bytes([number; 16]));
+    Lease { claim_id: claim(number), session_id, worker: format!("node{number}/cpu0") }
+}
+
+fn job(state: JobState) -> Job {
+    let attempt = AttemptNumber(u32::from(state.lease().is_some()));
+    Job { state, attempt, budgets: Budgets { starts: attempt.0, ..Budgets::default() } }
+}
+
+fn failure(class: FailureClass) -> Failure {
+    Failure { class, message: "loss is not finite at iteration 7".into() }
+}
+
+fn operator() -> HoldReason {
+    HoldReason::Operator { reason: "disk is replaced".into() }
+}
+
+fn one_of_each_state() -> [JobState; 9] {
+    [
+        JobState::Waiting,
+        JobState::Ready { not_before: at(0) },
+        JobState::Leased { lease: lease(1), leased_at: at(0) },
+        JobState::Running { lease: lease(1), started_at: at(0) },
+        JobState::Suspect { lease: lease(1), since: at(0) },
+        JobState::Held { reason: operator() },
+        JobState::Succeeded,
+        JobState::Failed { failure: failure(FailureClass::Diverged) },
+        JobState::Cancelled,
+    ]
+}
+
+fn every_event(number: u8) -> Vec<Event> {
+    let claim_id = claim(number);
+    let mut events = vec![
+        Event::SourceSucceeded,
+        Event::SourceEnded { reason: "failed: out of memory".into() },
+        Event::Claimed { lease: lease(number) },
+        Event::Confirmed { claim_id },
+        Event::ConfirmationTimedOut { claim_id },
+        Event::SessionExpired { claim_id },
+        Event::WorkerReturned { claim_id, session_id: lease(number).session_id },
+        Event::WorkerLost { claim_id },
+        Event::GivenBack { claim_id, reason: GiveBackReason::WorkerStopping },
+        Event::GivenBack { claim_id, reason: GiveBackReason::NotStarted },
+        Event::Completed { claim_id },
+        Event::Cancelled,
+        Event::Held { reason: operator() },
+        Event::Reopened { source_ready: true },
+        Event::Reopened { source_ready: false },
+    ];
+    let failed = |class| Event::AttemptFailed { claim_id, failure: failure(class) };
+    events.extend(FailureClass::ALL.map(failed));
+    events
+}
+
+fn carries_a_claim(event: &Event) -> bool {
+    use Event as E;
+    !matches!(
+        event,
+        E::SourceSucceeded
+            | E::SourceEnded { .. }
+            | E::Claimed { .. }
+            | E::Cancelled
+            | E::Held { .. }
+            | E::Reopened { .. }
+    )
+}
+
+// The table of the reliability page. (A running job is cancelled once its worker has
+// answered or its grace has passed; the event comes then.)
+fn may_go(from: StateKind, to: StateKind) -> bool {
+    use StateKind as K;
+    match from {
+        K::Waiting => matches!(to, K::Ready | K::Held | K::Cancelled),
+        K::Ready => matches!(to, K::Leased | K::Held | K::Cancelled),
+        K::Leased => !matches!(to, K::Waiting),
+        K::Running => !matches!(to, K::Waiting | K::Leased),
+        K::Suspect => !matches!(to, K::Waiting | K::Leased | K::Suspect),
+        K::Held => matches!(to, K::Ready | K::Waiting | K::Cancelled),
+        K::Failed | K::Cancelled | K::Succeeded => matches!(to, K::Ready | K::Waiting),
+    }
+}
+
+#[test]
+fn states_follow_each_other_only_as_the_table_says() {
+    let mut seen = std::collections::BTreeSet::new();
+    for state in one_of_each_state() {
+        for event in every_event(1) {
+            let Ok(next) = apply(&POLICY, &job(state.clone()), &event, at(9)) else { continue };
+            let (from, to) = (state.kind(), next.job.state.kind());
+            assert!(may_go(from, to), "{from} -> {to} by {}", event.name());
+            seen.insert((from, to));
+        }
+    }
+    // Starting too often holds a job; the rest of the table is seen one event from fresh.
+    for (from, to) in [
+        (StateKind::Waiting, StateKind::Ready),
+        (StateKind::Ready, StateKind::Leased),
+        (StateKind::Leased, StateKind::Running),
+        (StateKind::Leased, StateKind::Ready),
+        (StateKind::Leased, StateKind::Suspect),
+        (StateKind::Running, StateKind::Suspect),
+        (StateKind::Suspect, StateKind::Running),
+        (StateKind::Suspect, StateKind::Ready),
+        (StateKind::Suspect, StateKind::Succeeded),
+        (StateKind::Running, StateKind::Failed),
+        (StateKind::Running, StateKind::Cancelled),
+        (StateKind::Held, StateKind::Ready),
+        (StateKind::Failed, StateKind::Waiting),
+    ] {
+        assert!(seen.contains(&(from, to)), "{from} -> {to} is not possible");
+    }
+}
+
+#[test]
+fn a_stale_claim_is_named_so_in_every_state() {
+    for state in one_of_each_state() {
+        for event in every_event(2).into_iter().filter(carries_a_claim) {
+            let error = apply(&POLICY, &job(state.clone()), &event, at(9)).unwrap_err();
+            assert_eq!(error, TransitionError::StaleClaim { claim_id: claim(2), state: state.kind() });
+        }
+    }
+}
+
+#[test]
+fn every_state_that_is_not_terminal_has_a_way_out() {
+    for state in one_of_each_state().into_iter().filter(|state| !state.kind().is_terminal()) {
+        let leaves = |event: &Event| {
+            apply(&POLICY, &job(state.clone()), event, at(9))
+                .is_ok_and(|next| next.job.state.kind() != state.kind())
+        };
+        // Without a person for all but held jobs, and with one for all.
+        let alone = every_event(1).into_iter().take(11).any(|event| leaves(&event));
+        assert!(alone || state.kind() == StateKind::Held, "{}", state.kind());
+        assert!(leaves(&Event::Cancelled), "{}", state.kind());
+    }
+}
+
+#[test]
+fn a_claim_opens_the_next_attempt_and_its_repeat_the_same() {
+    let ready = job(JobState::Ready { not_before: at(5) });
+    let event = Event::Claimed { lease: lease(1) };
+    let too_early = apply(&POLICY, &ready, &event, at(4)).unwrap_err();
+    assert_eq!(too_early, TransitionError::TooEarly { not_before: at(5) });
+
+    let leased = apply(&POLICY, &ready, &event, at(5)).unwrap();
+    assert_eq!(leased.job.attempt, AttemptNumber(1));
+    assert_eq!(leased.effects, [Effect::OpenAttempt]);
+
+    let repeated = apply(&POLICY, &leased.job, &event, at(6)).unwrap();
+    assert_eq!(repeated, Transition { job: leased.job.clone(), effects: vec![] });
+    assert!(apply(&POLICY, &leased.job, &Event::Claimed { lease: lease(2) }, at(6)).is_err());
+}
+
+#[test]
+fn a_restarted_daemon_goes_on_with_its_attempt_in_its_new_session() {
+    let suspect = job(JobState::Suspect { lease: lease(1), since: at(0) });
+    let session_id = lease(7).session_id;
+    let next = apply(&POLICY, &suspect, &Event::WorkerReturned { claim_id: claim(1), session_id }, at(9));
+    let lease = Lease { session_id, ..lease(1) };
+    assert_eq!(next.unwrap().job, Job { state: JobState::Running { lease, started_at: at(9) }, ..suspect });
+}
+
+#[test]
+fn a_result_of_a_suspect_worker_is_accepted_and_releases_the_dependants() {
+    let suspect = job(JobState::Suspect { lease: lease(1), since: at(0) });
+    let next = apply(&POLICY, &suspect, &Event::Completed { claim_id: claim(1) }, at(9)).unwrap();
+    assert_eq!(next.job.state, JobState::Succeeded);
+    let close = Effect::CloseAttempt { outcome: AttemptOutcome::Succeeded, message: None };
+    assert_eq!(next.effects, [close, Effect::ReleaseDependants]);
+}
+
+#[test]
+fn a_lost_worker_costs_a_delay_and_the_lost_budget_only() {
+    let suspect = job(JobState::Suspect { lease: lease(0x80), since: at(0) });
+    let next = apply(&POLICY, &suspect, &Event::WorkerLost { claim_id: claim(0x80) }, at(180)).unwrap();
+    // Half of 10 s, since the claim id begins with 0x80.
+    let JobState::Ready { not_before } = next.job.state else { panic!("{:?}", next.job.state) };
+    assert!((not_before - at(185)).num_milliseconds().abs() < 50, "{not_before}");
+    assert_eq!(next.job.budgets, Budgets { lost: 1, starts: 1, ..Budgets::default() });
+}
+
+#[test]
+fn a_diverged_job_fails_with_its_message_and_ends_its_dependants() {
+    let running = job(JobState::Running { lease: lease(1), started_at: at(0) });
+    let failure = failure(FailureClass::Diverged);
+    let event = Event::AttemptFailed { claim_id: claim(1), failure: failure.clone() };
+    let next = apply(&POLICY, &running, &event, at(9)).unwrap();
+    assert_eq!(next.job.state, JobState::Failed { failure });
+    let reason = "failed: loss is not finite at iteration 7".to_owned();
+    assert_eq!(next.effects[1], Effect::EndDependants { reason });
+}
+
+#[test]
+fn the_fiftieth_start_is_the_last() {
+    let mut started = job(JobState::Ready { not_before: at(0) });
+    for start in 1..=POLICY.starts_max {
+        assert_eq!(started.state.kind(), StateKind::Ready, "before start {start}");
+        for event in [
+            Event::Claimed { lease: lease(1) },
+            Event::GivenBack { claim_id: claim(1), reason: GiveBackReason::WorkerStopping },
+        ] {
+            started = apply(&POLICY, &started, &event, at(9)).unwrap().job;
+        }
+    }
+    let reason = "it was started 50 times; the last time node1/cpu0 gave it back".to_owned();
+    assert_eq!(started.state, JobState::Held { reason: HoldReason::Poison { reason } });
+    let reopened = apply(&POLICY, &started, &Event::Reopened { source_ready: true }, at(9)).unwrap();
+    assert_eq!(reopened.job.budgets, Budgets::default());
+    assert_eq!(reopened.job.attempt, AttemptNumber(50), "attempts only ever grow");
+}
+
+/// Checks one transition against what must always hold; `open` is the attempt that the
+/// effects so far have opened and not closed.
+fn check(before: &Job, event: &Event, next: &Transition, open: &mut Option<AttemptNumber>) {
+    let (was, is) = (&before.state, &next.job.state);
+    let reopened = matches!(event, Event::Reopened { .. });
+    assert!(!was.kind().is_terminal() || reopened, "{} changed by {}", was.kind(), event.name());
+    assert!(was == is || was.kind() == is.kind() || may_go(was.kind(), is.kind()));
+    for effect in &next.effects {
+        match effect {
+            Effect::OpenAttempt => {
+                assert_eq!(next.job.attempt, before.attempt.next());
+                assert!(open.replace(next.job.attempt).is_none(), "two current claims");
+            }
+            Effect::CloseAttempt { .. } => assert_eq!(open.take(), Some(before.attempt)),
+            _ => {}
+        }
+    }
+    assert_eq!(*open, is.lease().map(|_| next.job.attempt), "the lease is the open attempt");
+    let released = next.effects.contains(&Effect::ReleaseDependants);
+    assert_eq!(released, is.kind() == StateKind::Succeeded && was.kind() != StateKind::Succeeded);
+    let claimed = u32::from(next.job.attempt != before.attempt);
+    match event {
+        Event::AttemptFailed { .. } | Event::WorkerLost { .. } => {}
+        Event::Reopened { .. } => assert_eq!(next.job.budgets, Budgets::default()),
+        _ => {
+            let starts = before.budgets.starts + claimed;
+            assert_eq!(next.job.budgets, Budgets { starts, ..before.budgets }, "{}", event.name());
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_history_breaks_a_promise(
+        waiting: bool,
+        steps in prop::collection::vec((0..23_usize, 1..4_u8, 0..120_i64), 1..200),
+    ) {
+        let first = if waiting { JobState::Waiting } else { JobState::Ready { not_before: at(0) } };
+        let (mut job, mut open, mut now) = (job(first), None, at(0));
+        for (choice, number, seconds) in steps {
+            let event = every_event(number).swap_remove(choice);
+            now += TimeDelta::seconds(seconds);
+            let current = job.state.lease().map(|lease| lease.claim_id);
+            match apply(&POLICY, &job, &event, now) {
+                Ok(next) => {
+                    prop_assert!(!carries_a_claim(&event) || current == Some(claim(number)));
+                    check(&job, &event, &next, &mut open);
+                    job = next.job;
+                }
+                Err(TransitionError::StaleClaim { claim_id, .. }) => prop_assert_ne!(Some(claim_id), current),
+                Err(TransitionError::TooEarly { not_before }) => prop_assert!(now < not_before),
+                Err(TransitionError::NotPossible { state, .. }) => prop_assert_eq!(state, job.state.kind()),
+            }
+        }
+    }
+}
