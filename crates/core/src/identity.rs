@@ -12,9 +12,9 @@ use crate::{ids::JobKey, spec::JobSpec};
 #[must_use]
 pub fn canonical_json<T: Serialize>(value: &T) -> String {
     let value = serde_json::to_value(value).expect("our types have string keys and finite numbers");
-    let mut text = String::new();
+    let mut text = Vec::with_capacity(1 << 12);
     write_canonical(&value, &mut text);
-    text
+    String::from_utf8(text).expect("serde_json writes UTF-8")
 }
 
 /// A job's key: BLAKE3 of the canonical JSON of its spec.
@@ -24,34 +24,38 @@ pub fn job_key(spec: &JobSpec) -> JobKey {
 }
 
 // serde_json's map may keep insertion order, depending on what else is built, so we sort.
-fn write_canonical(value: &Value, text: &mut String) {
+fn write_canonical(value: &Value, text: &mut Vec<u8>) {
     match value {
         Value::Object(map) => {
             let mut entries: Vec<_> = map.iter().collect();
-            entries.sort_by_key(|(key, _)| key.as_str());
-            text.push('{');
+            entries.sort_unstable_by_key(|(key, _)| key.as_str());
+            text.push(b'{');
             for (index, (key, value)) in entries.into_iter().enumerate() {
                 if index > 0 {
-                    text.push(',');
+                    text.push(b',');
                 }
-                text.push_str(&Value::from(key.as_str()).to_string());
-                text.push(':');
+                write_scalar(key, text);
+                text.push(b':');
                 write_canonical(value, text);
             }
-            text.push('}');
+            text.push(b'}');
         }
         Value::Array(items) => {
-            text.push('[');
+            text.push(b'[');
             for (index, item) in items.iter().enumerate() {
                 if index > 0 {
-                    text.push(',');
+                    text.push(b',');
                 }
                 write_canonical(item, text);
             }
-            text.push(']');
+            text.push(b']');
         }
-        scalar => text.push_str(&scalar.to_string()),
+        scalar => write_scalar(scalar, text),
     }
+}
+
+fn write_scalar<T: Serialize>(scalar: &T, text: &mut Vec<u8>) {
+    serde_json::to_writer(text, scalar).expect("a vector takes everything");
 }
 
 #[cfg(test)]

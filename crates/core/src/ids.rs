@@ -150,6 +150,15 @@ uuid_id!(
     CheckpointId
 );
 
+/// The fencing token of every worker's message: which job, under which claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Claim {
+    /// The job.
+    pub job_id: JobId,
+    /// What the worker minted when it claimed.
+    pub claim_id: ClaimId,
+}
+
 /// One execution of a job under one lease, from 1; 0 means none yet. Only ever grows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

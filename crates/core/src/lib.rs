@@ -18,6 +18,8 @@ pub mod placement;
 pub mod plan;
 pub mod recipe;
 pub mod retry;
+#[cfg(test)]
+mod simulation;
 pub mod spec;
 pub mod split;
 pub mod stream;

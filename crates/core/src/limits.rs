@@ -23,6 +23,14 @@ pub const ATTEMPTS_MAX: u32 = 50;
 
 /// A grid file, in bytes.
 pub const GRID_BYTES_MAX: usize = 1 << 20;
+/// What the aliases of a grid file may blow it up to, in bytes of text and 8 for each value.
+pub const GRID_TREE_BYTES_MAX: usize = 16 << 20;
+/// How deep lists and mappings of a grid file may nest.
+pub const GRID_DEPTH_MAX: usize = 32;
+/// Entries of `exclude` in a grid file; each is tried on each cell.
+pub const GRID_EXCLUSIONS_MAX: usize = 256;
+/// Mistakes of one grid file that are reported; the rest are counted.
+pub const GRID_ERRORS_MAX: usize = 100;
 /// Cells of one study.
 pub const CELLS_MAX: usize = 1_000_000;
 
@@ -52,5 +60,6 @@ const _: () = {
     assert!(SESSION_TTL_S >= 4 * HEARTBEAT_INTERVAL_S, "a lost heartbeat must not cost a lease");
     assert!(LOST_AFTER_S >= 4 * SESSION_TTL_S / 2, "a worker must have time to come back");
     assert!(FRAME_BYTES_MAX < CONTROL_MESSAGE_BYTES_MAX, "a frame must fit a message");
+    assert!(GRID_TREE_BYTES_MAX >= 10 * GRID_BYTES_MAX, "a file without aliases must always fit");
     assert!(GRID_BYTES_MAX < CONTROL_MESSAGE_BYTES_MAX, "a grid must fit a message");
 };

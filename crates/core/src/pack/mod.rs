@@ -4,6 +4,9 @@
 //! `{images: u8 [N, H, W, C], labels: u32 [N]}`. Its digest is that of the canonical JSON
 //! of its manifest, which holds the digest of every shard; names are given elsewhere.
 
+mod check;
+mod facts;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +15,9 @@ use crate::{
     ids::Digest,
     spec::{Half, ImageShape},
 };
+
+pub use check::PackManifestError;
+pub use facts::{PackFacts, WELL_KNOWN};
 
 /// File name of the manifest in a pack's folder.
 pub const MANIFEST_FILE: &str = "manifest.json";

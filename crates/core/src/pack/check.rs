@@ -1,0 +1,173 @@
+//! What must hold within a manifest before anything is built on it.
+
+use std::collections::BTreeSet;
+
+use super::{PackManifest, SCHEMA, Subset};
+use crate::{ids::Name, spec::Half};
+
+/// Classes of one pack; far above any image set.
+const CLASSES_MAX: usize = 100_000;
+/// Rows or columns of an image.
+const SIDE_MAX: u32 = 4_096;
+
+/// What is wrong with a manifest that somebody sent or left in a folder.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PackManifestError {
+    /// Made by another version of the program, or no manifest.
+    #[error("schema is {given:?}, expected {SCHEMA:?}")]
+    Schema {
+        /// As given.
+        given: String,
+    },
+    /// An image that nothing can be trained on.
+    #[error(
+        "images of {height}×{width} pixels and {channels} channels; sides are 1 to {SIDE_MAX}, channels 1 or 3"
+    )]
+    Image {
+        /// Rows.
+        height: u32,
+        /// Columns.
+        width: u32,
+        /// Channels.
+        channels: u32,
+    },
+    /// No classes, or too many.
+    #[error("{count} classes; a pack has 2 to {CLASSES_MAX}")]
+    Classes {
+        /// How many.
+        count: usize,
+    },
+    /// A grouping with the wrong number of classes, or with a class in neither half.
+    #[error("grouping {name:?} does not put each of the {classes} classes into half A or B")]
+    Grouping {
+        /// Which.
+        name: String,
+        /// Classes of the pack.
+        classes: usize,
+    },
+    /// Counts that contradict each other.
+    #[error(
+        "{subset}: images_per_class has {listed} classes and {sum} images, expected {classes} and the shards' {images}"
+    )]
+    Counts {
+        /// `train` or `validation`.
+        subset: &'static str,
+        /// Classes listed.
+        listed: usize,
+        /// Images listed.
+        sum: u64,
+        /// Classes of the pack.
+        classes: usize,
+        /// Images of the shards.
+        images: u64,
+    },
+    /// A shard whose file name is no name, or occurs twice.
+    #[error("shard file {file:?} is not a name, or is listed twice")]
+    ShardFile {
+        /// As given.
+        file: String,
+    },
+}
+
+impl PackManifest {
+    /// Checks what a maker may have got wrong; the shards' bytes are another matter.
+    ///
+    /// # Errors
+    /// The first violation found.
+    pub fn check(&self) -> Result<(), PackManifestError> {
+        if self.schema != SCHEMA {
+            return Err(PackManifestError::Schema { given: self.schema.chars().take(64).collect() });
+        }
+        let (height, width, channels) = (self.image.height, self.image.width, self.image.channels);
+        let side = 1..=SIDE_MAX;
+        if !side.contains(&height) || !side.contains(&width) || !matches!(channels, 1 | 3) {
+            return Err(PackManifestError::Image { height, width, channels });
+        }
+        let classes = self.classes.len();
+        if !(2..=CLASSES_MAX).contains(&classes) {
+            return Err(PackManifestError::Classes { count: classes });
+        }
+        for (name, halves) in &self.groupings {
+            if halves.len() != classes || halves.contains(&Half::W) {
+                return Err(PackManifestError::Grouping { name: name.clone(), classes });
+            }
+        }
+        check_counts("train", &self.train, classes)?;
+        check_counts("validation", &self.validation, classes)?;
+        self.check_shard_files()
+    }
+
+    fn check_shard_files(&self) -> Result<(), PackManifestError> {
+        let mut files = BTreeSet::new();
+        for shard in self.train.shards.iter().chain(&self.validation.shards) {
+            if shard.file.parse::<Name>().is_err() || !files.insert(&shard.file) {
+                return Err(PackManifestError::ShardFile { file: shard.file.chars().take(128).collect() });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_counts(subset: &'static str, counts: &Subset, classes: usize) -> Result<(), PackManifestError> {
+    let listed = counts.images_per_class.len();
+    let sum = counts.images_per_class.iter().copied().fold(0, u64::saturating_add);
+    let images = counts.shards.iter().map(|shard| shard.images).fold(0, u64::saturating_add);
+    if listed == classes && sum == images {
+        return Ok(());
+    }
+    Err(PackManifestError::Counts { subset, listed, sum, classes, images })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ids::Digest,
+        pack::{Class, Shard},
+        spec::ImageShape,
+    };
+
+    fn subset(file: &str, images: u64) -> Subset {
+        let shard = Shard { file: file.into(), images, bytes: 1, digest: Digest::of(b"x") };
+        Subset { images_per_class: vec![images / 2, images - images / 2], shards: vec![shard] }
+    }
+
+    fn manifest() -> PackManifest {
+        let class = |name: &str| Class { name: name.into(), wnid: None };
+        PackManifest {
+            schema: SCHEMA.into(),
+            image: ImageShape { height: 28, width: 28, channels: 1 },
+            classes: vec![class("bag"), class("boot")],
+            groupings: [("manmade-natural".to_owned(), vec![Half::A, Half::B])].into(),
+            train: subset("train-00000.safetensors", 10),
+            validation: subset("validation-00000.safetensors", 4),
+        }
+    }
+
+    #[test]
+    fn a_manifest_that_adds_up_passes() {
+        manifest().check().unwrap();
+    }
+
+    #[test]
+    fn each_contradiction_is_found() {
+        let cases: [fn(&mut PackManifest); 8] = [
+            |pack| pack.schema = "other".into(),
+            |pack| pack.image.channels = 2,
+            |pack| pack.image.width = 0,
+            |pack| pack.classes.truncate(1),
+            |pack| pack.groupings.values_mut().for_each(|halves| halves[0] = Half::W),
+            |pack| pack.train.images_per_class[0] += 1,
+            |pack| pack.validation.images_per_class.push(0),
+            |pack| pack.validation.shards[0].file = pack.train.shards[0].file.clone(),
+        ];
+        for (index, spoil) in cases.iter().enumerate() {
+            let mut pack = manifest();
+            spoil(&mut pack);
+            assert!(pack.check().is_err(), "case {index}");
+        }
+        let mut pack = manifest();
+        pack.train.shards[0].file = "../token".into();
+        assert_eq!(pack.check(), Err(PackManifestError::ShardFile { file: "../token".into() }));
+    }
+}
