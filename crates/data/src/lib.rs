@@ -1,1 +1,19 @@
-//! (skeleton)
+//! Image sets: importing them into packs, and reading packs.
+//!
+//! A pack is a folder of `manifest.json` and safetensors shards
+//! `{images: u8 [N, H, W, C], labels: u32 [N]}`; [`selffer_core::pack`] describes it and
+//! names it by digest. [`import`] makes packs, whole or not at all. [`Pack`] opens one,
+//! refuses what does not agree with its manifest, and maps its shards. [`select`] and
+//! [`mean_image`] are what a network's training needs to know about its images.
+//!
+//! Order, crops and mirrors of training images are the trainer's business.
+
+pub mod import;
+mod mean_image;
+mod pack;
+mod select;
+pub mod shards;
+
+pub use mean_image::mean_image;
+pub use pack::{Images, ManifestProblem, Pack, PackError, read_manifest};
+pub use select::{Selection, select};
