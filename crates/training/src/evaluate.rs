@@ -1,0 +1,85 @@
+//! Testing a network: centre crops, no mirror, dropout off.
+
+use candle_core::Result;
+use selffer_core::outcome::TestResult;
+use selffer_data::{Images, Selection};
+
+use crate::{images::Feed, network::Network, ops::softmax_loss};
+
+/// Images tested at a time; fixed, so that sums are always taken in the same pieces.
+const TEST_BATCH: usize = 200;
+/// Guesses that count for top-5.
+const TOP: usize = 5;
+
+/// What a test found.
+pub(crate) struct Evaluation {
+    pub(crate) result: TestResult,
+    /// For each image in the order of the test: was the first guess right?
+    pub(crate) is_correct: Vec<bool>,
+}
+
+/// Tests the images at `positions` of the selection, in that order.
+pub(crate) fn evaluate(
+    network: &Network,
+    feed: &Feed,
+    (images, selection): (&Images, &Selection),
+    positions: impl Iterator<Item = usize>,
+) -> Result<Evaluation> {
+    let mut sums = Sums::default();
+    let positions: Vec<usize> = positions.collect();
+    for positions in positions.chunks(TEST_BATCH) {
+        let batch = feed.test_batch(images, selection, positions)?;
+        let logits = network.test(&batch.images)?.to_vec2::<f32>()?;
+        for (logits, &position) in logits.iter().zip(positions) {
+            sums.add(logits, selection.labels[position] as usize);
+        }
+    }
+    Ok(sums.finish())
+}
+
+#[derive(Default)]
+struct Sums {
+    is_correct: Vec<bool>,
+    top5_correct: u64,
+    loss: f64,
+}
+
+impl Sums {
+    fn add(&mut self, logits: &[f32], label: usize) {
+        let rank = rank(logits, label);
+        self.is_correct.push(rank == 0);
+        self.top5_correct += u64::from(rank < TOP);
+        self.loss += softmax_loss::loss(logits, label);
+    }
+
+    fn finish(self) -> Evaluation {
+        let images = self.is_correct.len() as u64;
+        let top1_correct = self.is_correct.iter().filter(|&&is_correct| is_correct).count() as u64;
+        let loss = self.loss / images as f64;
+        let result = TestResult { images, top1_correct, top5_correct: self.top5_correct, loss };
+        Evaluation { result, is_correct: self.is_correct }
+    }
+}
+
+/// How many classes are guessed before `label`. Of equal logits the lower class comes
+/// first; a logit that is not a number ranks its image last.
+fn rank(logits: &[f32], label: usize) -> usize {
+    let own = logits[label];
+    let is_before = |&(class, &logit): &(usize, &f32)| {
+        logit > own || (logit == own && class < label) || logit.is_nan() || own.is_nan()
+    };
+    logits.iter().enumerate().filter(is_before).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_equal_logits_the_lower_class_is_guessed() {
+        assert_eq!(rank(&[1.0, 2.0, 2.0], 1), 0);
+        assert_eq!(rank(&[1.0, 2.0, 2.0], 2), 1);
+        assert_eq!(rank(&[1.0, 2.0, 2.0], 0), 2);
+        assert_eq!(rank(&[f32::NAN, f32::NAN], 0), 2);
+    }
+}

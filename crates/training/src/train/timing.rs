@@ -1,0 +1,50 @@
+//! How long a training takes, and how fast it is.
+
+use std::time::{Duration, Instant};
+
+/// The shortest time between two reports of progress.
+const REPORT_INTERVAL: Duration = Duration::from_millis(500);
+
+/// A training's stop-watch.
+pub(super) struct Timing {
+    started: Instant,
+    tested: Duration,
+    /// Since the last report; tests move it on.
+    since: Instant,
+    images: u32,
+}
+
+impl Timing {
+    pub(super) fn start() -> Self {
+        let now = Instant::now();
+        Self { started: now, tested: Duration::ZERO, since: now, images: 0 }
+    }
+
+    /// Notes an update of so many images. Returns images a second when a report is due.
+    pub(super) fn trained(&mut self, images: u32) -> Option<f32> {
+        self.images += images;
+        let elapsed = self.since.elapsed();
+        if elapsed < REPORT_INTERVAL {
+            return None;
+        }
+        let images_per_s = self.images as f32 / elapsed.as_secs_f32();
+        self.since = Instant::now();
+        self.images = 0;
+        Some(images_per_s)
+    }
+
+    /// Notes the time of a test.
+    pub(super) fn testing<R>(&mut self, test: impl FnOnce() -> R) -> R {
+        let started = Instant::now();
+        let result = test();
+        let elapsed = started.elapsed();
+        self.tested += elapsed;
+        self.since += elapsed;
+        result
+    }
+
+    /// Seconds of training and testing, and of testing alone.
+    pub(super) fn finish(&self) -> (f64, f64) {
+        (self.started.elapsed().as_secs_f64(), self.tested.as_secs_f64())
+    }
+}

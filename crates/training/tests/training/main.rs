@@ -1,0 +1,12 @@
+//! Training from outside: operators against PyTorch and against differences, and whole
+//! trainings on small synthetic images.
+
+// All of it is test code, also what stands outside the tests' functions.
+#![allow(clippy::unwrap_used)]
+
+mod golden;
+mod gradients;
+mod jobs;
+mod resume;
+mod synthetic;
+mod treatments;
