@@ -1,0 +1,202 @@
+//! Changes of state: read, decided by `core::job::apply`, written, with all their effects.
+//!
+//! Nothing else changes a job's state. Everything here happens inside the caller's
+//! transaction; an error means that nothing of it may be committed.
+
+use std::collections::VecDeque;
+
+use selffer_core::{
+    ids::JobId,
+    job::{AttemptOutcome, Effect, Event, Job, JobState, StateKind, Transition, apply},
+    retry::RetryPolicy,
+};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{
+    StoreError,
+    convert::to_i32,
+    jobs::{self, Dependants, Loaded},
+    persist,
+};
+
+/// What a change came to, with everything that followed from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Changed {
+    /// Jobs that can be claimed now and could not before.
+    pub(crate) made_ready: u32,
+}
+
+/// Applies `event` to a job that was read, and everything that follows to its dependants.
+///
+/// # Errors
+/// The state machine refuses, or the job is not as it was read ([`StoreError::Raced`]).
+pub(crate) async fn change(
+    connection: &mut PgConnection,
+    policy: &RetryPolicy,
+    loaded: Loaded,
+    event: &Event,
+) -> Result<Changed, StoreError> {
+    let mut changed = Changed::default();
+    let mut queue = VecDeque::from([(vec![loaded], event.clone())]);
+    while let Some((jobs, event)) = queue.pop_front() {
+        let steps = jobs
+            .into_iter()
+            .map(|loaded| Step::decide(policy, loaded, &event))
+            .collect::<Result<Vec<_>, _>>()?;
+        let changes: Vec<(&Loaded, &Job)> =
+            steps.iter().filter(|s| s.is_change()).map(|s| (&s.loaded, &s.transition.job)).collect();
+        persist::persist(connection, &changes).await?;
+        record(connection, &steps, &event).await?;
+        for step in &steps {
+            changed.made_ready += u32::from(step.makes_ready());
+            for effect in &step.transition.effects {
+                queue.extend(carry_out(connection, step, effect).await?);
+            }
+        }
+    }
+    Ok(changed)
+}
+
+/// One job's part of a change.
+struct Step {
+    loaded: Loaded,
+    transition: Transition,
+}
+
+impl Step {
+    fn decide(policy: &RetryPolicy, loaded: Loaded, event: &Event) -> Result<Self, StoreError> {
+        let transition = apply(policy, &loaded.job, event, loaded.now)
+            .map_err(|error| StoreError::refused(loaded.job_id, error))?;
+        Ok(Self { loaded, transition })
+    }
+
+    fn is_change(&self) -> bool {
+        self.loaded.job != self.transition.job
+    }
+
+    fn makes_ready(&self) -> bool {
+        self.is_change() && self.transition.job.state.kind() == StateKind::Ready
+    }
+}
+
+/// Does what an effect says; returns what must be applied to which jobs next.
+async fn carry_out(
+    connection: &mut PgConnection,
+    step: &Step,
+    effect: &Effect,
+) -> Result<Option<(Vec<Loaded>, Event)>, StoreError> {
+    let source = step.loaded.job_id;
+    let (which, event) = match effect {
+        Effect::OpenAttempt => {
+            open_attempt(connection, source, &step.transition.job).await?;
+            return Ok(None);
+        }
+        Effect::CloseAttempt { outcome, message } => {
+            close_attempt(connection, step, *outcome, message.as_deref()).await?;
+            return Ok(None);
+        }
+        Effect::ReleaseDependants => (Dependants::Waiting, Event::SourceSucceeded),
+        Effect::EndDependants { reason } => {
+            (Dependants::Waiting, Event::SourceEnded { reason: reason.clone() })
+        }
+        Effect::ReopenDependants => (Dependants::HeldForIt, Event::Reopened { source_ready: false }),
+    };
+    let dependants = jobs::lock_dependants(connection, source, which).await?;
+    Ok((!dependants.is_empty()).then_some((dependants, event)))
+}
+
+async fn open_attempt(connection: &mut PgConnection, job_id: JobId, job: &Job) -> Result<(), StoreError> {
+    let Some(lease) = job.state.lease() else {
+        let problem = format!("job {job_id} opens an attempt without a lease");
+        return Err(StoreError::Corrupt { what: "a transition", problem });
+    };
+    let opened = sqlx::query!(
+        r#"INSERT INTO attempts (claim_id, job_id, attempt, session_id, worker, device_kind)
+           SELECT $1, $2, $3, session_id, worker, device_kind
+           FROM workers
+           WHERE session_id = $4
+             AND worker = $5"#,
+        &lease.claim_id.0[..],
+        job_id.0,
+        to_i32("attempt", job.attempt.0)?,
+        lease.session_id.0,
+        lease.worker,
+    );
+    match opened.execute(connection).await?.rows_affected() {
+        1 => Ok(()),
+        _ => Err(StoreError::NotFound { what: "worker of this session", name: lease.worker.clone() }),
+    }
+}
+
+async fn close_attempt(
+    connection: &mut PgConnection,
+    step: &Step,
+    outcome: AttemptOutcome,
+    message: Option<&str>,
+) -> Result<(), StoreError> {
+    let lease = step.loaded.job.state.lease();
+    let Some(lease) = lease else { return Err(StoreError::Raced { job_id: step.loaded.job_id }) };
+    let class = match outcome {
+        AttemptOutcome::Failed(class) => Some(class.as_str()),
+        _ => None,
+    };
+    let closed = sqlx::query!(
+        r#"UPDATE attempts
+           SET ended_at = clock_timestamp(), outcome = $2, failure_class = $3, message = $4
+           WHERE claim_id = $1
+             AND ended_at IS NULL"#,
+        &lease.claim_id.0[..],
+        outcome.as_str(),
+        class,
+        message,
+    );
+    match closed.execute(connection).await?.rows_affected() {
+        1 => Ok(()),
+        _ => Err(StoreError::Raced { job_id: step.loaded.job_id }),
+    }
+}
+
+/// Notes for people what happened; one row for each job that changed.
+async fn record(connection: &mut PgConnection, steps: &[Step], event: &Event) -> Result<(), StoreError> {
+    let changed = || steps.iter().filter(|step| step.is_change());
+    let job_ids: Vec<Uuid> = changed().map(|step| step.loaded.job_id.0).collect();
+    if job_ids.is_empty() {
+        return Ok(());
+    }
+    let details: Vec<String> = changed().map(|step| detail(step, event)).collect();
+    sqlx::query!(
+        r#"INSERT INTO events (job_id, at, what, detail)
+           SELECT job_id, clock_timestamp(), $3, detail
+           FROM UNNEST($1::uuid[], $2::text[]) AS new (job_id, detail)"#,
+        &job_ids,
+        &details,
+        event.name(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+fn detail(step: &Step, event: &Event) -> String {
+    let before = step.loaded.job.state.lease().map(|lease| lease.worker.as_str()).unwrap_or_default();
+    let now = match &step.transition.job.state {
+        JobState::Leased { lease, .. } => format!("leased to {}", lease.worker),
+        JobState::Running { lease, .. } => format!("runs on {}", lease.worker),
+        JobState::Ready { not_before } if *not_before > step.loaded.now => {
+            format!("ready again in {} s", (*not_before - step.loaded.now).num_seconds())
+        }
+        JobState::Held { reason } => format!("held: {reason}"),
+        JobState::Failed { failure } => format!("failed: {}", failure.message),
+        state => state.kind().to_string(),
+    };
+    match event {
+        Event::AttemptFailed { failure, .. } => {
+            format!("{before}: {}: {}; now {now}", failure.class, failure.message)
+        }
+        Event::GivenBack { .. } | Event::WorkerLost { .. } | Event::ConfirmationTimedOut { .. } => {
+            format!("{before}; now {now}")
+        }
+        _ => now,
+    }
+}

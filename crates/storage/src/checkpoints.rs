@@ -1,0 +1,291 @@
+//! Checkpoints: announced, published by one row flip, found again.
+//!
+//! A checkpoint is seen by nobody but its own claim until it is published, and only the
+//! job's current claim can publish. The bytes are `artifacts`' business; whoever publishes
+//! has checked that every chunk is there.
+
+use selffer_core::{
+    artifact::Manifest,
+    identity::canonical_json,
+    ids::{CheckpointId, Digest, JobId},
+};
+use sqlx::{PgConnection, types::Json};
+use uuid::Uuid;
+
+use crate::{
+    Claim, Holder, Store, StoreError,
+    claim::lock_held,
+    convert::{claim_id, from_i32, to_i32},
+};
+
+/// What a checkpoint is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CheckpointKind {
+    /// To go on from; the newest two are kept while the job runs.
+    Intermediate,
+    /// The trained network; kept until a person deletes it.
+    Final,
+}
+
+/// How far a checkpoint is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CheckpointState {
+    /// Announced; chunks may be missing.
+    Begun,
+    /// Complete, and there to be used.
+    Published,
+    /// Found damaged; not to be used.
+    Quarantined,
+}
+
+impl CheckpointKind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Intermediate => "intermediate",
+            Self::Final => "final",
+        }
+    }
+}
+
+/// A checkpoint that a worker announces.
+#[derive(Clone, Copy, Debug)]
+pub struct NewCheckpoint<'a> {
+    /// What it is for.
+    pub kind: CheckpointKind,
+    /// Updates done.
+    pub iteration: u32,
+    /// What it consists of; checked by the caller.
+    pub manifest: &'a Manifest,
+}
+
+/// A checkpoint as stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckpointRow {
+    /// Its row.
+    pub checkpoint_id: CheckpointId,
+    /// Whose it is, and which attempt made it.
+    pub claim: Claim,
+    /// What it is for.
+    pub kind: CheckpointKind,
+    /// How far it is.
+    pub state: CheckpointState,
+    /// Updates done.
+    pub iteration: u32,
+    /// What it consists of.
+    pub manifest: Manifest,
+}
+
+struct StoredCheckpoint {
+    checkpoint_id: Uuid,
+    job_id: Uuid,
+    claim_id: Vec<u8>,
+    kind: String,
+    state: String,
+    iteration: i32,
+    manifest: Json<Manifest>,
+}
+
+impl StoredCheckpoint {
+    fn read(self) -> Result<CheckpointRow, StoreError> {
+        Ok(CheckpointRow {
+            checkpoint_id: CheckpointId(self.checkpoint_id),
+            claim: Claim { job_id: JobId(self.job_id), claim_id: claim_id(&self.claim_id)? },
+            kind: match self.kind.as_str() {
+                "final" => CheckpointKind::Final,
+                _ => CheckpointKind::Intermediate,
+            },
+            state: match self.state.as_str() {
+                "published" => CheckpointState::Published,
+                "quarantined" => CheckpointState::Quarantined,
+                _ => CheckpointState::Begun,
+            },
+            iteration: from_i32(self.iteration),
+            manifest: self.manifest.0,
+        })
+    }
+}
+
+impl Store {
+    /// Announces a checkpoint of the current claim; the same one again is the same row.
+    ///
+    /// # Errors
+    /// The claim is stale or its session has ended.
+    pub async fn begin_checkpoint(
+        &self,
+        holder: &Holder,
+        new: &NewCheckpoint<'_>,
+    ) -> Result<CheckpointId, StoreError> {
+        let digest = Digest::of(canonical_json(new.manifest).as_bytes());
+        let mut tx = self.main.begin().await?;
+        lock_held(&mut tx, holder).await?;
+        // DO UPDATE, because DO NOTHING would return no row.
+        let id = sqlx::query_scalar!(
+            r#"INSERT INTO checkpoints (job_id, claim_id, kind, iteration, manifest, manifest_digest)
+               VALUES ($1, $2, $3, $4, $5, $6)
+               ON CONFLICT (claim_id, kind, iteration, manifest_digest)
+                   DO UPDATE SET begun_at = checkpoints.begun_at
+               RETURNING checkpoint_id"#,
+            holder.claim.job_id.0,
+            &holder.claim.claim_id.0[..],
+            new.kind.as_str(),
+            to_i32("iteration", new.iteration)?,
+            Json(new.manifest) as _,
+            &digest.0[..],
+        )
+        .fetch_one(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(CheckpointId(id))
+    }
+
+    /// A checkpoint that the current claim has announced: where its chunks may be put.
+    ///
+    /// # Errors
+    /// The claim is stale, its session has ended, or it has announced no such checkpoint.
+    pub async fn open_checkpoint(
+        &self,
+        holder: &Holder,
+        checkpoint_id: CheckpointId,
+    ) -> Result<CheckpointRow, StoreError> {
+        let mut tx = self.main.begin().await?;
+        lock_held(&mut tx, holder).await?;
+        let row = find(&mut tx, checkpoint_id).await?.filter(|row| row.claim == holder.claim);
+        tx.commit().await?;
+        row.ok_or_else(|| missing(checkpoint_id))
+    }
+
+    /// Makes a checkpoint visible. Returns the job's intermediate ones beyond the newest two,
+    /// whose rows are gone.
+    ///
+    /// # Errors
+    /// The claim is stale, its session has ended, or it has announced no such checkpoint.
+    pub async fn publish_checkpoint(
+        &self,
+        holder: &Holder,
+        checkpoint_id: CheckpointId,
+    ) -> Result<Vec<CheckpointRow>, StoreError> {
+        let mut tx = self.main.begin().await?;
+        lock_held(&mut tx, holder).await?;
+        let published = sqlx::query!(
+            r#"UPDATE checkpoints
+               SET state = 'published', published_at = COALESCE(published_at, clock_timestamp())
+               WHERE checkpoint_id = $1
+                 AND claim_id = $2
+                 AND state <> 'quarantined'"#,
+            checkpoint_id.0,
+            &holder.claim.claim_id.0[..],
+        );
+        if published.execute(&mut *tx).await?.rows_affected() != 1 {
+            return Err(missing(checkpoint_id));
+        }
+        let dropped = drop_older(&mut tx, holder.claim.job_id).await?;
+        tx.commit().await?;
+        Ok(dropped)
+    }
+
+    /// A checkpoint by its id, in any state.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn checkpoint(&self, checkpoint_id: CheckpointId) -> Result<CheckpointRow, StoreError> {
+        let mut connection = self.main.acquire().await?;
+        find(&mut connection, checkpoint_id).await?.ok_or_else(|| missing(checkpoint_id))
+    }
+
+    /// Marks a published checkpoint as damaged: nobody starts from it any more.
+    ///
+    /// # Errors
+    /// There is no such published checkpoint.
+    pub async fn quarantine_checkpoint(&self, checkpoint_id: CheckpointId) -> Result<(), StoreError> {
+        let marked = sqlx::query!(
+            r#"UPDATE checkpoints
+               SET state = 'quarantined'
+               WHERE checkpoint_id = $1
+                 AND state <> 'begun'"#,
+            checkpoint_id.0,
+        );
+        match marked.execute(&self.main).await?.rows_affected() {
+            1 => Ok(()),
+            _ => Err(missing(checkpoint_id)),
+        }
+    }
+}
+
+fn missing(checkpoint_id: CheckpointId) -> StoreError {
+    StoreError::NotFound { what: "checkpoint", name: checkpoint_id.to_string() }
+}
+
+async fn find(
+    connection: &mut PgConnection,
+    checkpoint_id: CheckpointId,
+) -> Result<Option<CheckpointRow>, StoreError> {
+    let row = sqlx::query_as!(
+        StoredCheckpoint,
+        r#"SELECT checkpoint_id, job_id, claim_id, kind, state, iteration,
+               manifest AS "manifest: Json<Manifest>"
+           FROM checkpoints
+           WHERE checkpoint_id = $1"#,
+        checkpoint_id.0,
+    );
+    row.fetch_optional(connection).await?.map(StoredCheckpoint::read).transpose()
+}
+
+/// Checks that this is the claim's own, published, final checkpoint.
+pub(crate) async fn check_final(
+    connection: &mut PgConnection,
+    claim: Claim,
+    checkpoint_id: CheckpointId,
+) -> Result<(), StoreError> {
+    let found = sqlx::query_scalar!(
+        r#"SELECT 1 AS "found!"
+           FROM checkpoints
+           WHERE checkpoint_id = $1
+             AND claim_id = $2
+             AND kind = 'final'
+             AND state = 'published'"#,
+        checkpoint_id.0,
+        &claim.claim_id.0[..],
+    );
+    match found.fetch_optional(connection).await? {
+        Some(_) => Ok(()),
+        None => Err(StoreError::NotPublished { checkpoint_id }),
+    }
+}
+
+/// Deletes published intermediate rows beyond the newest two.
+async fn drop_older(connection: &mut PgConnection, job_id: JobId) -> Result<Vec<CheckpointRow>, StoreError> {
+    let rows = sqlx::query_as!(
+        StoredCheckpoint,
+        r#"DELETE FROM checkpoints
+           WHERE job_id = $1
+             AND kind = 'intermediate'
+             AND state = 'published'
+             AND checkpoint_id NOT IN (
+                 SELECT checkpoint_id
+                 FROM checkpoints
+                 WHERE job_id = $1 AND kind = 'intermediate' AND state = 'published'
+                 ORDER BY iteration DESC, published_at DESC
+                 LIMIT 2)
+           RETURNING checkpoint_id, job_id, claim_id, kind, state, iteration,
+               manifest AS "manifest: Json<Manifest>""#,
+        job_id.0,
+    );
+    rows.fetch_all(connection).await?.into_iter().map(StoredCheckpoint::read).collect()
+}
+
+/// Deletes every row of a succeeded job that no result points to.
+pub(crate) async fn drop_unneeded(
+    connection: &mut PgConnection,
+    job_id: JobId,
+) -> Result<Vec<CheckpointRow>, StoreError> {
+    let rows = sqlx::query_as!(
+        StoredCheckpoint,
+        r#"DELETE FROM checkpoints
+           WHERE job_id = $1
+             AND checkpoint_id NOT IN (SELECT checkpoint_id FROM results WHERE job_id = $1)
+           RETURNING checkpoint_id, job_id, claim_id, kind, state, iteration,
+               manifest AS "manifest: Json<Manifest>""#,
+        job_id.0,
+    );
+    rows.fetch_all(connection).await?.into_iter().map(StoredCheckpoint::read).collect()
+}

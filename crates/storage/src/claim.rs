@@ -1,0 +1,55 @@
+//! Who speaks: the claim and session that every message of a worker about a job carries.
+
+use selffer_core::{ids::SessionId, job::Job};
+use sqlx::PgConnection;
+
+use crate::{
+    StoreError,
+    jobs::{self, Loaded},
+};
+
+pub use selffer_core::ids::Claim;
+
+/// The error for a token that is not current.
+pub(crate) fn stale(claim: Claim) -> StoreError {
+    StoreError::StaleClaim { job_id: claim.job_id, claim_id: claim.claim_id }
+}
+
+/// Whether the job is leased under this very token.
+pub(crate) fn is_current(claim: Claim, job: &Job) -> bool {
+    job.state.lease().is_some_and(|lease| lease.claim_id == claim.claim_id)
+}
+
+/// A claim, and the session that says it holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Holder {
+    /// The session.
+    pub session_id: SessionId,
+    /// What it holds.
+    pub claim: Claim,
+}
+
+/// Locks the holder's job for this transaction, if it really holds it.
+///
+/// A silent session still holds its jobs: a late result is accepted while nobody else has
+/// the job. A superseded one does not.
+pub(crate) async fn lock_held(connection: &mut PgConnection, holder: &Holder) -> Result<Loaded, StoreError> {
+    let claim = holder.claim;
+    let loaded = jobs::lock(connection, claim.job_id).await?.ok_or_else(|| stale(claim))?;
+    let lease = loaded.job.state.lease().filter(|lease| lease.claim_id == claim.claim_id);
+    let lease = lease.ok_or_else(|| stale(claim))?;
+    if lease.session_id != holder.session_id || !is_open(connection, holder.session_id).await? {
+        return Err(StoreError::SessionEnded { session_id: holder.session_id });
+    }
+    Ok(loaded)
+}
+
+async fn is_open(connection: &mut PgConnection, session_id: SessionId) -> Result<bool, StoreError> {
+    let open = sqlx::query_scalar!(
+        r#"SELECT ended_at IS NULL AS "open!"
+           FROM sessions
+           WHERE session_id = $1"#,
+        session_id.0,
+    );
+    Ok(open.fetch_optional(connection).await?.unwrap_or(false))
+}

@@ -1,0 +1,165 @@
+//! What can go wrong with a request to the store, by what the asker should do about it.
+
+use selffer_core::{
+    ids::{CheckpointId, ClaimId, Digest, IdError, JobId, SessionId},
+    job::TransitionError,
+};
+use uuid::Uuid;
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The fencing token is not the job's current one.
+    #[error("claim {claim_id} of job {job_id} has ended")]
+    StaleClaim {
+        /// The job.
+        job_id: JobId,
+        /// The token that came.
+        claim_id: ClaimId,
+    },
+    /// The session was closed or superseded, or was never opened.
+    #[error("session {session_id} has ended; open a new one")]
+    SessionEnded {
+        /// Which.
+        session_id: SessionId,
+    },
+    /// The session was silent for too long; its next heartbeat revives it.
+    #[error("session {session_id} was silent for too long; send a heartbeat first")]
+    SessionSilent {
+        /// Which.
+        session_id: SessionId,
+    },
+    /// Nothing of this name.
+    #[error("there is no {what} {name}")]
+    NotFound {
+        /// What was looked for.
+        what: &'static str,
+        /// As asked.
+        name: String,
+    },
+    /// A key's first digits fit several jobs.
+    #[error("{selector} fits several jobs: {}", candidates.join(", "))]
+    Ambiguous {
+        /// As asked.
+        selector: String,
+        /// Some of the jobs it fits.
+        candidates: Vec<String>,
+    },
+    /// The study exists with other content.
+    #[error("study {study} exists with other content: {difference}")]
+    StudyConflict {
+        /// Its name.
+        study: String,
+        /// In what it differs.
+        difference: String,
+    },
+    /// A request id that came before, with another request.
+    #[error("request {request_id} was made before with other content")]
+    RequestReused {
+        /// The id.
+        request_id: Uuid,
+    },
+    /// A pack's name that belongs to another pack.
+    #[error("pack name {name} belongs to another pack, {digest}")]
+    PackNameTaken {
+        /// The name.
+        name: String,
+        /// Whose it is.
+        digest: Digest,
+    },
+    /// A result without its final checkpoint.
+    #[error("checkpoint {checkpoint_id} is not a published final checkpoint of this claim")]
+    NotPublished {
+        /// As given.
+        checkpoint_id: CheckpointId,
+    },
+    /// The job's state does not allow it.
+    #[error("not possible for job {job_id}")]
+    NotPossible {
+        /// The job.
+        job_id: JobId,
+        /// Why.
+        #[source]
+        source: TransitionError,
+    },
+    /// The job changed between reading and writing; nothing was written.
+    #[error("job {job_id} changed meanwhile")]
+    Raced {
+        /// The job.
+        job_id: JobId,
+    },
+    /// Over a bound.
+    #[error("{what} is {given}, over the limit of {max}")]
+    TooLarge {
+        /// What.
+        what: &'static str,
+        /// As given.
+        given: u64,
+        /// The bound.
+        max: u64,
+    },
+    /// A newer program has migrated the database.
+    #[error("the database has migration {version}, which this program does not know; use a newer one")]
+    SchemaNewer {
+        /// The unknown migration.
+        version: i64,
+    },
+    /// The database's tables could not be brought up to date.
+    #[error("the database's tables cannot be brought up to date")]
+    Migrate(#[source] sqlx::migrate::MigrateError),
+    /// A stored value that does not read; only a bug or a hand in the database makes one.
+    #[error("{what} as stored does not read: {problem}")]
+    Corrupt {
+        /// Which value.
+        what: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The database.
+    #[error("the database did not answer as it should")]
+    Database(#[from] sqlx::Error),
+}
+
+/// SQLSTATE classes and codes after which the same call may succeed: connection trouble,
+/// serialisation, deadlock, lock and statement timeouts, resources, operator intervention.
+const TRANSIENT_CODES: [&str; 6] = ["08", "40", "53", "57", "55P03", "25006"];
+
+impl StoreError {
+    /// Whether repeating the same call later may succeed. Every call is safe to repeat.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Raced { .. } => true,
+            Self::Database(sqlx::Error::Database(error)) => error
+                .code()
+                .is_some_and(|code| TRANSIENT_CODES.iter().any(|transient| code.starts_with(transient))),
+            Self::Database(error) => matches!(
+                error,
+                sqlx::Error::Io(_)
+                    | sqlx::Error::PoolTimedOut
+                    | sqlx::Error::PoolClosed
+                    | sqlx::Error::WorkerCrashed
+                    | sqlx::Error::Protocol(_)
+            ),
+            _ => false,
+        }
+    }
+
+    /// A transition that the state machine refused, told about this job.
+    pub(crate) fn refused(job_id: JobId, error: TransitionError) -> Self {
+        match error {
+            TransitionError::StaleClaim { claim_id, .. } => Self::StaleClaim { job_id, claim_id },
+            source => Self::NotPossible { job_id, source },
+        }
+    }
+
+    /// Names the stored value that an id error came from.
+    pub(crate) fn corrupt_id(what: &'static str) -> impl Fn(IdError) -> Self {
+        move |error| Self::Corrupt { what, problem: error.to_string() }
+    }
+
+    /// Whether a row of this unique constraint exists already.
+    pub(crate) fn is_unique_violation(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(error)) if error.is_unique_violation())
+    }
+}

@@ -1,0 +1,217 @@
+//! Heartbeats: a session renews, says what it holds, and hears what is still its own.
+//!
+//! They have a pool of connections to themselves and touch only narrow rows, so that a busy
+//! database never looks like a dead fleet. The renewal commits by itself, before anything
+//! about single jobs can go wrong.
+
+use selffer_core::{
+    ids::{JobId, SessionId},
+    job::{Event, Phase, StateKind},
+    outcome::MetricPoint,
+};
+
+use crate::{
+    Claim, Store, StoreError,
+    changes::{self, Changed},
+    convert::{phase_name, to_i32, to_i64},
+    jobs, metrics,
+};
+
+/// What a daemon says about one job that it holds.
+#[derive(Clone, Debug)]
+pub struct InventoryItem {
+    /// The job and its token.
+    pub claim: Claim,
+    /// What it is doing.
+    pub phase: Option<Phase>,
+    /// Updates done.
+    pub iteration: u32,
+    /// Training images a second; 0 when not training.
+    pub images_per_s: f32,
+    /// Seconds since it last got further.
+    pub progress_age_s: f32,
+    /// Chunks or test batches done in this phase.
+    pub phase_done: u64,
+    /// Points that are not acknowledged yet, oldest first.
+    pub metrics: Vec<MetricPoint>,
+}
+
+/// Whether a daemon may go on with a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Go on.
+    Ok,
+    /// The claim is not current: end it, publish nothing.
+    Revoked,
+}
+
+/// The answer about one job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobVerdict {
+    /// The job and its token.
+    pub claim: Claim,
+    /// Whether to go on.
+    pub verdict: Verdict,
+    /// Every point with a smaller sequence is stored.
+    pub metrics_stored: u32,
+}
+
+/// The answer to a heartbeat.
+#[derive(Clone, Debug, Default)]
+pub struct HeartbeatAnswer {
+    /// One for each item of the inventory, in its order.
+    pub verdicts: Vec<JobVerdict>,
+    /// Jobs that became ready: an earlier daemon of the node had them and this one has not.
+    pub made_ready: u32,
+}
+
+impl Store {
+    /// Renews a session and all it holds, and stores its progress and metrics. A silent
+    /// session comes back to life, and takes back what nobody else has taken. The first
+    /// heartbeat of a node's new session must list what it goes on with from the one before.
+    ///
+    /// # Errors
+    /// The session has ended or was never opened.
+    pub async fn heartbeat(
+        &self,
+        session_id: SessionId,
+        inventory: &[InventoryItem],
+    ) -> Result<HeartbeatAnswer, StoreError> {
+        let inherits = self.renew(session_id).await?;
+        let mut answer = HeartbeatAnswer::default();
+        for item in inventory {
+            answer.verdicts.push(self.judge(session_id, item).await?);
+        }
+        if inherits {
+            answer.made_ready = self.lose_left_behind(session_id).await?;
+        }
+        Ok(answer)
+    }
+
+    async fn renew(&self, session_id: SessionId) -> Result<bool, StoreError> {
+        let inherits = sqlx::query_scalar!(
+            r#"WITH living AS (
+                   SELECT session_id
+                   FROM sessions
+                   WHERE session_id = $1
+                     AND ended_at IS NULL),
+               revived AS (
+                   UPDATE sessions
+                   SET expired_at = NULL
+                   WHERE session_id = $1
+                     AND ended_at IS NULL
+                     AND expired_at IS NOT NULL)
+               UPDATE heartbeats
+               SET last_at = clock_timestamp()
+               FROM living
+               WHERE heartbeats.session_id = living.session_id
+               RETURNING inherits"#,
+            session_id.0,
+        );
+        let inherits = inherits.fetch_optional(&self.heartbeats).await?;
+        inherits.ok_or(StoreError::SessionEnded { session_id })
+    }
+
+    async fn judge(&self, session_id: SessionId, item: &InventoryItem) -> Result<JobVerdict, StoreError> {
+        let claim = item.claim;
+        let current = self.note_progress(session_id, item).await? || {
+            let taken_back = self.take_back(session_id, claim).await?;
+            taken_back && self.note_progress(session_id, item).await?
+        };
+        if !current {
+            return Ok(JobVerdict { claim, verdict: Verdict::Revoked, metrics_stored: 0 });
+        }
+        let metrics_stored = metrics::store(&self.heartbeats, claim, &item.metrics).await?;
+        Ok(JobVerdict { claim, verdict: Verdict::Ok, metrics_stored })
+    }
+
+    /// Stores where a job is; false if it is not this session's, or is suspect.
+    async fn note_progress(&self, session_id: SessionId, item: &InventoryItem) -> Result<bool, StoreError> {
+        let noted = sqlx::query!(
+            r#"INSERT INTO progress AS old (job_id, claim_id, phase, iteration, images_per_s,
+                   progress_age_s, phase_done, reported_at)
+               SELECT job_id, claim_id, $4, $5, $6, $7, $8, clock_timestamp()
+               FROM jobs
+               WHERE job_id = $1
+                 AND claim_id = $2
+                 AND session_id = $3
+                 AND state IN ('leased', 'running')
+               ON CONFLICT (job_id) DO UPDATE
+               SET claim_id = EXCLUDED.claim_id, phase = EXCLUDED.phase, iteration = EXCLUDED.iteration,
+                   images_per_s = EXCLUDED.images_per_s, progress_age_s = EXCLUDED.progress_age_s,
+                   phase_done = EXCLUDED.phase_done, reported_at = EXCLUDED.reported_at"#,
+            item.claim.job_id.0,
+            &item.claim.claim_id.0[..],
+            session_id.0,
+            item.phase.map(phase_name),
+            to_i32("iteration", item.iteration)?,
+            item.images_per_s,
+            item.progress_age_s,
+            to_i64("phase_done", item.phase_done)?,
+        );
+        Ok(noted.execute(&self.heartbeats).await?.rows_affected() == 1)
+    }
+
+    /// The worker still has a job that was suspect, or has it from the node's earlier session.
+    async fn take_back(&self, session_id: SessionId, claim: Claim) -> Result<bool, StoreError> {
+        let mut tx = self.main.begin().await?;
+        let Some(loaded) = jobs::lock(&mut tx, claim.job_id).await? else { return Ok(false) };
+        let Some(lease) = loaded.job.state.lease().filter(|_| crate::claim::is_current(claim, &loaded.job))
+        else {
+            return Ok(false);
+        };
+        let may = lease.session_id == session_id || {
+            let succeeds = sqlx::query_scalar!(
+                r#"SELECT 1 AS "succeeds!"
+                   FROM sessions before JOIN sessions now USING (node)
+                   WHERE before.session_id = $1
+                     AND before.ended_at IS NOT NULL
+                     AND now.session_id = $2
+                     AND now.ended_at IS NULL"#,
+                lease.session_id.0,
+                session_id.0,
+            );
+            succeeds.fetch_optional(&mut *tx).await?.is_some()
+        };
+        if may {
+            let event = Event::WorkerReturned { claim_id: claim.claim_id, session_id };
+            changes::change(&mut tx, &self.policy, loaded, &event).await?;
+            tx.commit().await?;
+        }
+        Ok(may)
+    }
+
+    /// What the node's earlier sessions held and this one did not take over is lost for certain.
+    async fn lose_left_behind(&self, session_id: SessionId) -> Result<u32, StoreError> {
+        let left = sqlx::query_scalar!(
+            r#"SELECT j.job_id
+               FROM jobs j
+               JOIN sessions before ON before.session_id = j.session_id
+               JOIN sessions now ON now.node = before.node
+               WHERE now.session_id = $1
+                 AND before.ended_at IS NOT NULL
+               ORDER BY j.job_id"#,
+            session_id.0,
+        );
+        let mut made_ready = 0;
+        for job_id in left.fetch_all(&self.main).await? {
+            made_ready += self.lose_if_suspect(JobId(job_id)).await?.made_ready;
+        }
+        sqlx::query!("UPDATE heartbeats SET inherits = false WHERE session_id = $1", session_id.0)
+            .execute(&self.heartbeats)
+            .await?;
+        Ok(made_ready)
+    }
+
+    /// Takes a suspect job from its worker for good.
+    pub(crate) async fn lose_if_suspect(&self, job_id: JobId) -> Result<Changed, StoreError> {
+        let mut tx = self.main.begin().await?;
+        let Some(loaded) = jobs::lock(&mut tx, job_id).await? else { return Ok(Changed::default()) };
+        let suspect = loaded.job.state.kind() == StateKind::Suspect;
+        let Some(lease) = loaded.job.state.lease().filter(|_| suspect) else { return Ok(Changed::default()) };
+        let event = Event::WorkerLost { claim_id: lease.claim_id };
+        let changed = changes::change(&mut tx, &self.policy, loaded, &event).await?;
+        tx.commit().await?;
+        Ok(changed)
+    }
+}

@@ -1,0 +1,170 @@
+//! The part of a job's row that the state machine owns: read and locked.
+//!
+//! Rows are written only by [`crate::persist`]. The order in which rows are locked is a
+//! source before its dependants, everywhere.
+
+use chrono::{DateTime, Utc};
+use selffer_core::{
+    ids::{AttemptNumber, JobId, SessionId},
+    job::{Budgets, Failure, HoldReason, Job, JobState, Lease, StateKind},
+};
+use sqlx::{PgConnection, types::Json};
+use uuid::Uuid;
+
+use crate::{
+    StoreError,
+    convert::{claim_id, from_i32, state_kind},
+};
+
+/// A job as it was read.
+#[derive(Clone, Debug)]
+pub(crate) struct Loaded {
+    pub(crate) job_id: JobId,
+    pub(crate) job: Job,
+    /// The database's clock when it was read.
+    pub(crate) now: DateTime<Utc>,
+}
+
+/// The columns of [`Loaded`], as stored.
+pub(crate) struct JobRow {
+    job_id: Uuid,
+    state: String,
+    state_since: DateTime<Utc>,
+    attempt: i32,
+    budgets: Json<Budgets>,
+    not_before: Option<DateTime<Utc>>,
+    claim_id: Option<Vec<u8>>,
+    session_id: Option<Uuid>,
+    worker: Option<String>,
+    hold: Option<Json<HoldReason>>,
+    failure: Option<Json<Failure>>,
+    now: DateTime<Utc>,
+}
+
+impl JobRow {
+    fn lease(&self) -> Result<Lease, StoreError> {
+        let (Some(claim), Some(session), Some(worker)) = (&self.claim_id, self.session_id, &self.worker)
+        else {
+            return Err(self.corrupt());
+        };
+        let lease =
+            Lease { claim_id: claim_id(claim)?, session_id: SessionId(session), worker: worker.clone() };
+        Ok(lease)
+    }
+
+    fn state(&self) -> Result<JobState, StoreError> {
+        let since = self.state_since;
+        Ok(match state_kind(&self.state)? {
+            StateKind::Waiting => JobState::Waiting,
+            StateKind::Ready => {
+                JobState::Ready { not_before: self.not_before.ok_or_else(|| self.corrupt())? }
+            }
+            StateKind::Leased => JobState::Leased { lease: self.lease()?, leased_at: since },
+            StateKind::Running => JobState::Running { lease: self.lease()?, started_at: since },
+            StateKind::Suspect => JobState::Suspect { lease: self.lease()?, since },
+            StateKind::Held => {
+                let reason = self.hold.as_ref().ok_or_else(|| self.corrupt())?.0.clone();
+                JobState::Held { reason }
+            }
+            StateKind::Succeeded => JobState::Succeeded,
+            StateKind::Failed => {
+                let failure = self.failure.as_ref().ok_or_else(|| self.corrupt())?.0.clone();
+                JobState::Failed { failure }
+            }
+            StateKind::Cancelled => JobState::Cancelled,
+        })
+    }
+
+    fn corrupt(&self) -> StoreError {
+        let problem = format!("job {} is {} without what that needs", self.job_id, self.state);
+        StoreError::Corrupt { what: "a job's state", problem }
+    }
+
+    fn load(self) -> Result<Loaded, StoreError> {
+        let attempt = AttemptNumber(from_i32(self.attempt));
+        let job = Job { state: self.state()?, attempt, budgets: self.budgets.0 };
+        Ok(Loaded { job_id: JobId(self.job_id), job, now: self.now })
+    }
+}
+
+/// Reads a job without a lock: whoever changes it first wins.
+pub(crate) async fn read(connection: &mut PgConnection, job_id: JobId) -> Result<Option<Loaded>, StoreError> {
+    let row = sqlx::query_as!(
+        JobRow,
+        r#"SELECT job_id, state, state_since, attempt, budgets AS "budgets: Json<Budgets>",
+               not_before, claim_id, session_id, worker, hold AS "hold: Json<HoldReason>",
+               failure AS "failure: Json<Failure>", clock_timestamp() AS "now!"
+           FROM jobs
+           WHERE job_id = $1"#,
+        job_id.0,
+    );
+    row.fetch_optional(connection).await?.map(JobRow::load).transpose()
+}
+
+/// Reads a job and keeps others from changing it until the transaction ends. A key-share
+/// lock of a foreign key (a new metric, a new dependant) does not wait for it.
+pub(crate) async fn lock(connection: &mut PgConnection, job_id: JobId) -> Result<Option<Loaded>, StoreError> {
+    let row = sqlx::query_as!(
+        JobRow,
+        r#"SELECT job_id, state, state_since, attempt, budgets AS "budgets: Json<Budgets>",
+               not_before, claim_id, session_id, worker, hold AS "hold: Json<HoldReason>",
+               failure AS "failure: Json<Failure>", clock_timestamp() AS "now!"
+           FROM jobs
+           WHERE job_id = $1
+           FOR NO KEY UPDATE"#,
+        job_id.0,
+    );
+    row.fetch_optional(connection).await?.map(JobRow::load).transpose()
+}
+
+/// Which dependants of a source an effect is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dependants {
+    /// Those that wait for it.
+    Waiting,
+    /// Those that are held because it ended.
+    HeldForIt,
+}
+
+/// Locks dependants of a source, by index `jobs_by_source`.
+pub(crate) async fn lock_dependants(
+    connection: &mut PgConnection,
+    source: JobId,
+    which: Dependants,
+) -> Result<Vec<Loaded>, StoreError> {
+    let (state, hold) = match which {
+        Dependants::Waiting => (StateKind::Waiting, None),
+        Dependants::HeldForIt => (StateKind::Held, Some("source_ended")),
+    };
+    let rows = sqlx::query_as!(
+        JobRow,
+        r#"SELECT job_id, state, state_since, attempt, budgets AS "budgets: Json<Budgets>",
+               not_before, claim_id, session_id, worker, hold AS "hold: Json<HoldReason>",
+               failure AS "failure: Json<Failure>", clock_timestamp() AS "now!"
+           FROM jobs
+           WHERE source_job_id = $1
+             AND state = $2
+             AND hold->>'kind' IS NOT DISTINCT FROM $3
+           ORDER BY job_id
+           FOR NO KEY UPDATE"#,
+        source.0,
+        state.as_str(),
+        hold,
+    );
+    rows.fetch_all(connection).await?.into_iter().map(JobRow::load).collect()
+}
+
+/// The jobs that a session holds, in the order in which several are locked. Not locked.
+pub(crate) async fn held_by(
+    connection: &mut PgConnection,
+    session_id: SessionId,
+) -> Result<Vec<JobId>, StoreError> {
+    let held = sqlx::query_scalar!(
+        r#"SELECT job_id
+           FROM jobs
+           WHERE session_id = $1
+           ORDER BY job_id"#,
+        session_id.0,
+    );
+    Ok(held.fetch_all(connection).await?.into_iter().map(JobId).collect())
+}

@@ -1,0 +1,186 @@
+//! The server's process: started, found again, waited for and stopped.
+//!
+//! `postmaster.pid` in the cluster says who serves it. Its first line is the process id; a
+//! file whose process is gone is stale, and the server replaces it by itself. Durations are
+//! waited for, never measured.
+
+use std::{fs, path::Path, process::Stdio, time::Duration};
+
+use nix::{
+    errno::Errno,
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use tokio::{process::Child, time};
+
+use super::{PrivateServerError, binaries::Binaries, cluster, folders::Folders};
+
+/// Recovery after a crash may take its time.
+const START_LIMIT: Duration = Duration::from_secs(300);
+/// A clean stop writes everything out first.
+const STOP_LIMIT: Duration = Duration::from_secs(120);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// What the server is told beyond its defaults. Durability is said although it is the
+/// default: nobody's configuration may take it away.
+const SETTINGS: [&str; 10] = [
+    "listen_addresses=",
+    "port=5432",
+    "fsync=on",
+    "full_page_writes=on",
+    "synchronous_commit=on",
+    "max_connections=64",
+    "logging_collector=off",
+    "log_checkpoints=off",
+    "log_destination=stderr",
+    "cluster_name=selffer",
+];
+
+/// A server that answers.
+#[derive(Debug)]
+pub(super) struct Process {
+    pid: Pid,
+    /// Ours to reap, unless an earlier coordinator started it.
+    child: Option<Child>,
+}
+
+impl Process {
+    pub(super) fn is_ours(&self) -> bool {
+        self.child.is_some()
+    }
+}
+
+/// A server for these folders that answers `is_answering`: the one that runs, or a new one.
+///
+/// # Errors
+/// It ended while it started, or did not answer in time.
+pub(super) async fn start_or_attach(
+    folders: &Folders,
+    binaries: &Binaries,
+    is_answering: impl AsyncFn() -> bool,
+) -> Result<Process, PrivateServerError> {
+    let started = time::timeout(START_LIMIT, async {
+        let mut child: Option<Child> = None;
+        loop {
+            if let Some(own) = &mut child
+                && has_ended(own)
+            {
+                // The backends of a server that was killed may hold on for a moment.
+                let output = read_log(folders);
+                if !output.contains("is still in use") {
+                    return Err(PrivateServerError::Ended { folder: folders.folder.clone(), output });
+                }
+                child = None;
+            } else if is_answering().await
+                && let Some(pid) = living_pid(&folders.cluster)
+            {
+                return Ok(Process { pid, child });
+            } else if child.is_none() && living_pid(&folders.cluster).is_none() {
+                child = Some(spawn(folders, binaries)?);
+            }
+            time::sleep(POLL_INTERVAL).await;
+        }
+    });
+    started.await.unwrap_or_else(|_| Err(too_slow(folders, "answer", START_LIMIT)))
+}
+
+/// Ends the server in good order: it finishes what it acknowledged and writes it out.
+///
+/// # Errors
+/// It does not end in time.
+pub(super) async fn stop(folders: &Folders, process: Process) -> Result<(), PrivateServerError> {
+    // It may have ended by itself; then there is nothing to signal.
+    let _already_gone = kill(process.pid, Signal::SIGINT);
+    let ended = time::timeout(STOP_LIMIT, async {
+        match process.child {
+            Some(mut child) => child.wait().await.map(drop).unwrap_or_default(),
+            None => {
+                while is_alive(process.pid) {
+                    time::sleep(POLL_INTERVAL).await;
+                }
+            }
+        }
+    });
+    ended.await.map_err(|_| too_slow(folders, "stop", STOP_LIMIT))
+}
+
+fn too_slow(folders: &Folders, action: &'static str, limit: Duration) -> PrivateServerError {
+    PrivateServerError::TooSlow { folder: folders.folder.clone(), action, limit }
+}
+
+fn has_ended(child: &mut Child) -> bool {
+    !matches!(child.try_wait(), Ok(None))
+}
+
+// In a process group of its own: Ctrl-C in a terminal is for us, and we stop it in order.
+// Not with a parent-death signal, which fires when the spawning *thread* ends.
+fn spawn(folders: &Folders, binaries: &Binaries) -> Result<Child, PrivateServerError> {
+    let path = folders.folder.join("server.log");
+    let log = fs::File::create(&path).map_err(PrivateServerError::file("write", &path))?;
+    let errors = log.try_clone().map_err(PrivateServerError::file("write", path))?;
+    let program = binaries.program("postgres");
+    let mut command = cluster::command(folders, &program);
+    command.arg("-D").arg(&folders.cluster).arg("-k").arg(&folders.socket);
+    for setting in SETTINGS {
+        command.args(["-c", setting]);
+    }
+    command.stdout(Stdio::from(log)).stderr(Stdio::from(errors)).process_group(0);
+    command.spawn().map_err(|source| PrivateServerError::Run { program, source })
+}
+
+fn read_log(folders: &Folders) -> String {
+    let bytes = fs::read(folders.folder.join("server.log")).unwrap_or_default();
+    cluster::tail(&String::from_utf8_lossy(&bytes))
+}
+
+/// The process that serves this cluster, if it lives.
+fn living_pid(cluster: &Path) -> Option<Pid> {
+    let path = cluster.join("postmaster.pid");
+    let text = fs::read_to_string(&path).ok()?;
+    let pid = Pid::from_raw(text.lines().next()?.trim().parse().ok()?);
+    if !is_alive(pid) {
+        return None;
+    }
+    if is_another_program(pid) {
+        // The number was given to someone else since. The server would believe the file.
+        let _replaced_anyway = fs::remove_file(&path);
+        return None;
+    }
+    Some(pid)
+}
+
+fn is_alive(pid: Pid) -> bool {
+    !matches!(kill(pid, None), Err(Errno::ESRCH)) && !is_zombie(pid)
+}
+
+// Where there is no /proc we cannot tell, and believe the file as the server does.
+fn is_another_program(pid: Pid) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| !name.starts_with("postgres"))
+}
+
+/// Ended, but not reaped by its parent yet, which may be an init that never reaps.
+fn is_zombie(pid: Pid) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pid_file_of_another_program_is_stale() {
+        let cluster = tempfile::tempdir().unwrap();
+        let file = cluster.path().join("postmaster.pid");
+        fs::write(&file, format!("{}\n/somewhere\n", std::process::id())).unwrap();
+        assert_eq!(living_pid(cluster.path()), None);
+        assert!(!file.exists() || !Path::new("/proc/self/comm").exists());
+    }
+
+    #[test]
+    fn a_pid_file_of_a_dead_process_is_stale() {
+        let cluster = tempfile::tempdir().unwrap();
+        fs::write(cluster.path().join("postmaster.pid"), "2147483600\n").unwrap();
+        assert_eq!(living_pid(cluster.path()), None);
+    }
+}

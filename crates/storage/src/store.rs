@@ -1,0 +1,136 @@
+//! The store: connections to PostgreSQL, and its tables brought up to date.
+//!
+//! Two pools, so that heartbeats and metrics go on when everything else is busy. Every
+//! connection bounds its statements, its waits for locks and its idle transactions, so that
+//! no mishap can hold rows for ever. Each subject's file adds its methods to [`Store`].
+
+use std::{str::FromStr, time::Duration};
+
+use chrono::{DateTime, Utc};
+use selffer_core::retry::RetryPolicy;
+use sqlx::{
+    Connection, PgPool,
+    migrate::MigrateError,
+    postgres::{PgConnectOptions, PgConnection, PgPoolOptions},
+};
+
+use crate::StoreError;
+
+/// What every connection says first.
+const SETTINGS: [(&str, &str); 5] = [
+    ("statement_timeout", "15s"),
+    ("lock_timeout", "3s"),
+    ("idle_in_transaction_session_timeout", "10s"),
+    ("synchronous_commit", "on"),
+    ("timezone", "UTC"),
+];
+/// How long a call waits for a free connection.
+const ACQUIRE_WITHIN: Duration = Duration::from_secs(5);
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
+
+/// How the store uses its database.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreOptions {
+    /// Connections for everything but heartbeats.
+    pub connections_max: u32,
+    /// Connections for heartbeats and metrics.
+    pub heartbeat_connections_max: u32,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self { connections_max: 12, heartbeat_connections_max: 4 }
+    }
+}
+
+/// Everything that is kept. Cheap to clone: clones share the connections.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(crate) main: PgPool,
+    pub(crate) heartbeats: PgPool,
+    pub(crate) policy: RetryPolicy,
+}
+
+impl Store {
+    /// Reads a database URL, `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn parse_url(url: &str) -> Result<PgConnectOptions, StoreError> {
+        Ok(PgConnectOptions::from_str(url)?)
+    }
+
+    /// Connects, and brings the tables up to date. Several programs may do so at once.
+    ///
+    /// # Errors
+    /// The database does not answer, or a newer program has changed its tables.
+    pub async fn connect(database: PgConnectOptions, options: &StoreOptions) -> Result<Self, StoreError> {
+        migrate(&database).await?;
+        let database = database.options(SETTINGS);
+        let pool = |connections_max: u32, name: &str| {
+            PgPoolOptions::new()
+                .max_connections(connections_max)
+                .acquire_timeout(ACQUIRE_WITHIN)
+                .connect_lazy_with(database.clone().application_name(name))
+        };
+        let store = Self {
+            main: pool(options.connections_max, "selffer"),
+            heartbeats: pool(options.heartbeat_connections_max, "selffer heartbeats"),
+            policy: RetryPolicy::DEFAULT,
+        };
+        store.ping().await?;
+        Ok(store)
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.now().await.map(drop)
+    }
+
+    /// The database's clock, the only one that decides anything.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn now(&self) -> Result<DateTime<Utc>, StoreError> {
+        let now = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(&self.main).await?;
+        Ok(now)
+    }
+
+    /// Transactions in the database that have done nothing for a second: somebody began and
+    /// forgot them. There should be none.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn transactions_left_open(&self) -> Result<u32, StoreError> {
+        let count = sqlx::query_scalar!(
+            r#"SELECT COUNT(*) AS "count!"
+               FROM pg_stat_activity
+               WHERE datname = current_database()
+                 AND state LIKE 'idle in transaction%'
+                 AND state_change < clock_timestamp() - INTERVAL '1 second'"#
+        );
+        Ok(count.fetch_one(&self.main).await? as u32)
+    }
+
+    /// Closes all connections, after the calls under way.
+    pub async fn close(&self) {
+        self.heartbeats.close().await;
+        self.main.close().await;
+    }
+}
+
+// On a connection of its own, without the timeouts: a migration may take its time, and a
+// second program waits for the first on an advisory lock.
+async fn migrate(database: &PgConnectOptions) -> Result<(), StoreError> {
+    let mut connection = PgConnection::connect_with(database).await?;
+    let migrated = MIGRATIONS.run(&mut connection).await;
+    connection.close().await?;
+    migrated.map_err(|error| match error {
+        MigrateError::VersionMissing(version) => StoreError::SchemaNewer { version },
+        error => StoreError::Migrate(error),
+    })
+}

@@ -1,0 +1,248 @@
+//! Jobs as lists show them: a study's networks, in its order.
+
+use chrono::{DateTime, Utc};
+use selffer_core::{
+    ids::{AttemptNumber, JobId, JobKey, StudyId},
+    job::{Failure, HoldReason, Phase, StateKind},
+    spec::{Half, ImagesPerClass},
+};
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use crate::{
+    Store, StoreError,
+    convert::{self, from_i32},
+};
+
+/// One network of a study.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobSummary {
+    /// Its place in the study.
+    pub position: u32,
+    /// Within the study, e.g. `random-0/A3B`.
+    pub name: String,
+    /// Its row.
+    pub job_id: JobId,
+    /// Its key.
+    pub key: JobKey,
+    /// Where it stands.
+    pub state: StateKind,
+    /// Since when; only kept for states with a lease and for ends.
+    pub state_since: DateTime<Utc>,
+    /// What it is doing, while it runs.
+    pub phase: Option<Phase>,
+    /// The newest attempt.
+    pub attempt: AttemptNumber,
+    /// Who runs it, or ran it last.
+    pub worker: Option<String>,
+    /// On what kind of device.
+    pub device_kind: Option<String>,
+    /// Updates done.
+    pub iteration: u32,
+    /// Updates in all.
+    pub iterations: u32,
+    /// Training images a second, while it trains.
+    pub images_per_s: f32,
+    /// Share of the newest test classified rightly, 0..=1.
+    pub top1: Option<f64>,
+    /// Why it is held.
+    pub hold: Option<HoldReason>,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// Not to start before, while it is ready.
+    pub not_before: Option<DateTime<Utc>>,
+    /// The network it copies from.
+    pub source: Option<SourceState>,
+    /// The split's name.
+    pub split: String,
+    /// The paper's name of the treatment.
+    pub treatment: String,
+    /// n; 0 for base networks.
+    pub layers_copied: u8,
+    /// Where copied layers come from.
+    pub source_half: Option<Half>,
+    /// What it is trained and tested on.
+    pub target_half: Half,
+    /// The replicate.
+    pub seed: u64,
+    /// Limit on the training images of each class.
+    pub images_per_class: ImagesPerClass,
+    /// Its work, in floating-point operations.
+    pub flops: f64,
+    /// Images in one update.
+    pub batch: u32,
+}
+
+/// The network that a job copies from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceState {
+    /// Its name within the study.
+    pub name: String,
+    /// Where it stands.
+    pub state: StateKind,
+}
+
+struct SummaryRow {
+    position: i32,
+    name: String,
+    job_id: Uuid,
+    key: Vec<u8>,
+    state: String,
+    state_since: DateTime<Utc>,
+    phase: Option<String>,
+    attempt: i32,
+    worker: Option<String>,
+    device_kind: Option<String>,
+    iteration: i32,
+    iterations: i32,
+    images_per_s: f32,
+    top1: Option<f64>,
+    hold: Option<Json<HoldReason>>,
+    failure: Option<Json<Failure>>,
+    not_before: Option<DateTime<Utc>>,
+    source_name: Option<String>,
+    source_state: Option<String>,
+    split: String,
+    treatment: String,
+    layers_copied: i32,
+    source_half: Option<String>,
+    target_half: String,
+    seed: i64,
+    images_per_class: Option<i32>,
+    flops: f64,
+    batch: i32,
+}
+
+impl SummaryRow {
+    fn source(&self) -> Result<Option<SourceState>, StoreError> {
+        let (Some(name), Some(state)) = (&self.source_name, &self.source_state) else { return Ok(None) };
+        Ok(Some(SourceState { name: name.clone(), state: convert::state_kind(state)? }))
+    }
+
+    fn read(self) -> Result<JobSummary, StoreError> {
+        let source = self.source()?;
+        Ok(JobSummary {
+            position: from_i32(self.position),
+            name: self.name,
+            job_id: JobId(self.job_id),
+            key: convert::job_key(&self.key)?,
+            state: convert::state_kind(&self.state)?,
+            state_since: self.state_since,
+            phase: self.phase.as_deref().map(convert::phase).transpose()?,
+            attempt: AttemptNumber(from_i32(self.attempt)),
+            worker: self.worker,
+            device_kind: self.device_kind,
+            iteration: from_i32(self.iteration),
+            iterations: from_i32(self.iterations),
+            images_per_s: self.images_per_s,
+            top1: self.top1,
+            hold: self.hold.map(|hold| hold.0),
+            failure: self.failure.map(|failure| failure.0),
+            not_before: self.not_before,
+            source,
+            split: self.split,
+            treatment: self.treatment,
+            layers_copied: u8::try_from(self.layers_copied).unwrap_or(u8::MAX),
+            source_half: self.source_half.as_deref().map(half),
+            target_half: half(&self.target_half),
+            seed: self.seed.cast_unsigned(),
+            images_per_class: match self.images_per_class {
+                None => ImagesPerClass::All,
+                Some(count) => ImagesPerClass::First(from_i32(count)),
+            },
+            flops: self.flops,
+            batch: from_i32(self.batch),
+        })
+    }
+}
+
+// The columns' CHECKs allow these three.
+fn half(text: &str) -> Half {
+    match text {
+        "A" => Half::A,
+        "B" => Half::B,
+        _ => Half::W,
+    }
+}
+
+impl Store {
+    /// A study's networks after this position, in the grid's order.
+    ///
+    /// # Errors
+    /// There is no such study.
+    pub async fn study_jobs(
+        &self,
+        study: &str,
+        after: Option<u32>,
+        limit: u32,
+    ) -> Result<Vec<JobSummary>, StoreError> {
+        let study_id = self.study_id(study).await?;
+        let after = after.map_or(-1, i64::from);
+        self.summaries(study_id, after, i64::from(limit)).await
+    }
+
+    /// One network of a study, by its place.
+    pub(super) async fn summary_at(
+        &self,
+        study_id: StudyId,
+        position: u32,
+    ) -> Result<Option<JobSummary>, StoreError> {
+        Ok(self.summaries(study_id, i64::from(position) - 1, 1).await?.pop())
+    }
+
+    async fn summaries(
+        &self,
+        study_id: StudyId,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<JobSummary>, StoreError> {
+        let rows = sqlx::query_as!(
+            SummaryRow,
+            r#"SELECT sj.position, sj.name, j.job_id, j.key, j.state, j.state_since, p.phase, j.attempt,
+                   a.worker AS "worker?", a.device_kind AS "device_kind?",
+                   CASE WHEN j.state = 'succeeded' THEN j.iterations ELSE COALESCE(p.iteration, 0) END
+                       AS "iteration!",
+                   j.iterations, COALESCE(p.images_per_s, 0) AS "images_per_s!",
+                   COALESCE(r.test_top1_correct::double precision / NULLIF(r.test_images, 0), test.top1) AS top1,
+                   j.hold AS "hold: Json<HoldReason>", j.failure AS "failure: Json<Failure>", j.not_before,
+                   COALESCE(named.name, encode(substring(source.key FOR 4), 'hex')) AS source_name,
+                   source.state AS "source_state?", j.split, sj.treatment, j.layers_copied, j.source_half,
+                   j.target_half, j.seed, j.images_per_class, j.flops, j.batch
+               FROM study_jobs sj
+               JOIN jobs j USING (job_id)
+               LEFT JOIN progress p ON p.job_id = j.job_id AND p.claim_id = j.claim_id
+               LEFT JOIN attempts a ON a.job_id = j.job_id AND a.attempt = j.attempt
+               LEFT JOIN results r ON r.job_id = j.job_id AND r.attempt = j.succeeded_attempt
+               LEFT JOIN jobs source ON source.job_id = j.source_job_id
+               LEFT JOIN study_jobs named ON named.study_id = sj.study_id AND named.job_id = source.job_id
+               LEFT JOIN LATERAL (
+                   SELECT m.test_top1_correct::double precision / NULLIF(m.test_images, 0) AS top1
+                   FROM metrics m
+                   WHERE m.job_id = j.job_id AND m.attempt = j.attempt AND m.test_images IS NOT NULL
+                   ORDER BY m.sequence DESC
+                   LIMIT 1) AS test ON true
+               WHERE sj.study_id = $1
+                 AND sj.position > $2
+               ORDER BY sj.position
+               LIMIT $3"#,
+            study_id.0,
+            after as i32,
+            limit,
+        );
+        rows.fetch_all(&self.main).await?.into_iter().map(SummaryRow::read).collect()
+    }
+}
+
+impl JobSummary {
+    /// Why it is not getting on, in a few words; empty if there is nothing to say.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match (&self.hold, &self.failure, self.state, &self.source) {
+            (Some(hold), ..) => hold.to_string(),
+            (None, Some(failure), ..) => failure.message.clone(),
+            (None, None, StateKind::Waiting, Some(source)) => format!("waits for {}", source.name),
+            (None, None, StateKind::Suspect, _) => "its worker is silent".to_owned(),
+            _ => String::new(),
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! What people and the dispatcher read: whole answers, derived from the rows.
+//!
+//! Nothing here writes or locks. Counts and progress are computed anew each time.
+
+mod candidates;
+mod jobs;
+mod one_job;
+mod selector;
+mod studies;
+mod workers;
+
+pub use jobs::{JobSummary, SourceState};
+pub use one_job::{AttemptRow, EventRow, JobDetail};
+pub use selector::JobRef;
+pub use studies::StudySummary;
+pub use workers::WorkerRow;

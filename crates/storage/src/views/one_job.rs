@@ -1,0 +1,149 @@
+//! One job with everything that belongs to it.
+
+use chrono::{DateTime, Utc};
+use selffer_core::{
+    ids::{AttemptNumber, CheckpointId, JobId},
+    outcome::{JobResult, MetricPoint},
+    spec::JobSpec,
+};
+
+use super::{JobRef, JobSummary};
+use crate::{Store, StoreError, convert::from_i32};
+
+/// How many events are shown, the newest.
+const EVENTS_MAX: i64 = 200;
+
+/// Everything about a job.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobDetail {
+    /// As lists show it, in the study it was asked for.
+    pub summary: JobSummary,
+    /// What it is.
+    pub spec: JobSpec,
+    /// The same as canonical JSON.
+    pub spec_json: String,
+    /// All attempts, oldest first.
+    pub attempts: Vec<AttemptRow>,
+    /// Its learning curve.
+    pub metrics: Vec<MetricPoint>,
+    /// What happened to it, oldest first.
+    pub events: Vec<EventRow>,
+    /// All studies that want it, as `STUDY:NAME`, newest first.
+    pub studies: Vec<String>,
+    /// What it found, if it succeeded.
+    pub result: Option<JobResult>,
+    /// Its final checkpoint.
+    pub final_checkpoint: Option<CheckpointId>,
+}
+
+/// One attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttemptRow {
+    /// Its number.
+    pub attempt: AttemptNumber,
+    /// Who made it.
+    pub worker: String,
+    /// On what kind of device.
+    pub device_kind: String,
+    /// When it was claimed.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// How it ended; `failed` with its class.
+    pub outcome: Option<String>,
+    /// What was said about that.
+    pub message: String,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventRow {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What, in two words.
+    pub what: String,
+    /// What it came to.
+    pub detail: String,
+}
+
+impl Store {
+    /// Everything about a job that [`Store::find_job`] found.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub async fn job(&self, job: &JobRef) -> Result<JobDetail, StoreError> {
+        let summary = self.summary_at(job.study_id, job.position).await?;
+        let gone = || StoreError::NotFound { what: "job", name: job.name.clone() };
+        let spec_json = self.spec_of(job.job_id).await?;
+        let (result, final_checkpoint) = self.result_of(job.job_id).await?.unzip();
+        Ok(JobDetail {
+            summary: summary.filter(|summary| summary.job_id == job.job_id).ok_or_else(gone)?,
+            spec: serde_json::from_str(&spec_json)
+                .map_err(|error| StoreError::Corrupt { what: "a job's spec", problem: error.to_string() })?,
+            spec_json,
+            attempts: self.attempts_of(job.job_id).await?,
+            metrics: self.curve(job.job_id).await?,
+            events: self.events_of(job.job_id).await?,
+            studies: self.studies_of(job.job_id).await?,
+            result,
+            final_checkpoint,
+        })
+    }
+
+    async fn spec_of(&self, job_id: JobId) -> Result<String, StoreError> {
+        let spec = sqlx::query_scalar!("SELECT spec FROM jobs WHERE job_id = $1", job_id.0);
+        let spec = spec.fetch_optional(&self.main).await?;
+        spec.ok_or_else(|| StoreError::NotFound { what: "job", name: job_id.to_string() })
+    }
+
+    async fn attempts_of(&self, job_id: JobId) -> Result<Vec<AttemptRow>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT attempt, worker, device_kind, claimed_at, ended_at, outcome, failure_class, message
+               FROM attempts
+               WHERE job_id = $1
+               ORDER BY attempt"#,
+            job_id.0,
+        );
+        let attempts = rows.fetch_all(&self.main).await?.into_iter().map(|row| AttemptRow {
+            attempt: AttemptNumber(from_i32(row.attempt)),
+            worker: row.worker,
+            device_kind: row.device_kind,
+            started_at: row.claimed_at,
+            ended_at: row.ended_at,
+            outcome: match (row.outcome, row.failure_class) {
+                (Some(outcome), Some(class)) => Some(format!("{outcome}: {class}")),
+                (outcome, _) => outcome,
+            },
+            message: row.message.unwrap_or_default(),
+        });
+        Ok(attempts.collect())
+    }
+
+    async fn events_of(&self, job_id: JobId) -> Result<Vec<EventRow>, StoreError> {
+        let rows = sqlx::query_as!(
+            EventRow,
+            r#"SELECT at, what, detail
+               FROM (
+                   SELECT event_id, at, what, detail
+                   FROM events
+                   WHERE job_id = $1
+                   ORDER BY event_id DESC
+                   LIMIT $2) AS newest
+               ORDER BY event_id"#,
+            job_id.0,
+            EVENTS_MAX,
+        );
+        Ok(rows.fetch_all(&self.main).await?)
+    }
+
+    async fn studies_of(&self, job_id: JobId) -> Result<Vec<String>, StoreError> {
+        let names = sqlx::query_scalar!(
+            r#"SELECT s.name || ':' || sj.name AS "name!"
+               FROM study_jobs sj JOIN studies s USING (study_id)
+               WHERE sj.job_id = $1
+               ORDER BY s.created_at DESC"#,
+            job_id.0,
+        );
+        Ok(names.fetch_all(&self.main).await?)
+    }
+}
