@@ -1,2 +1,75 @@
-//! (skeleton)
-fn main() {}
+//! `coordinatord`: the server. Studies in, jobs out, results kept.
+//!
+//! Starts what it needs (data folder, private PostgreSQL), says where it is, serves until
+//! SIGTERM or SIGINT, and stops in good order. Whatever keeps it from starting is told in
+//! one sentence.
+
+mod ambient;
+mod auth;
+mod config;
+mod coordinator;
+mod dashboard;
+mod data_folder;
+mod database;
+mod dispatcher;
+mod grpc;
+mod heartbeat_pace;
+mod serve;
+mod sweeper;
+
+use std::{
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, LogFormat};
+
+fn main() -> ExitCode {
+    let config = Config::parse();
+    start_log(config.log_format);
+    match run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to tell if this cannot be written.
+            let _ = writeln!(io::stderr(), "coordinatord: {}", sentence(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(config: Config) -> Result<()> {
+    config.check()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the threads that serve")?;
+    runtime.block_on(serve::run(config))
+}
+
+fn start_log(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(io::stderr);
+    match format {
+        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+/// An error with its causes, in one line; a cause that the text has already said is left out.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let said = cause.to_string();
+        if text.is_empty() {
+            text = said;
+        } else if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+    }
+    text
+}

@@ -1,0 +1,151 @@
+//! The command line and the environment, and what they must satisfy together.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use anyhow::{Result, bail};
+use clap::{Parser, ValueEnum};
+use selffer_core::limits::{CONFIRM_WITHIN_S, HEARTBEAT_INTERVAL_S, LOST_AFTER_S, SESSION_TTL_S};
+
+/// Where data lies unless told otherwise.
+pub(crate) const DATA_DIR_DEFAULT: &str = "selffer-data";
+
+/// Selffer's coordinator: takes studies, hands their jobs to workers, keeps the results.
+///
+/// Without options it needs nothing but PostgreSQL's programs on this machine: it starts a
+/// private server of its own and keeps everything under ./selffer-data.
+#[derive(Parser, Clone, Debug)]
+#[command(name = "coordinatord", version)]
+pub(crate) struct Config {
+    /// Folder of the token, the chunk store and the private PostgreSQL.
+    #[arg(long, env = "SELFFER_DATA_DIR", default_value = DATA_DIR_DEFAULT, value_name = "DIR")]
+    pub(crate) data_dir: PathBuf,
+
+    /// Address for workers and jobctl (gRPC); port 0 takes a free one.
+    #[arg(long, env = "SELFFER_LISTEN", default_value = "127.0.0.1:7070", value_name = "ADDRESS:PORT")]
+    pub(crate) listen: SocketAddr,
+
+    /// Address of the dashboard (HTTP); port 0 takes a free one.
+    #[arg(long, env = "SELFFER_HTTP_LISTEN", default_value = "127.0.0.1:7071", value_name = "ADDRESS:PORT")]
+    pub(crate) http_listen: SocketAddr,
+
+    /// Allow addresses that other machines reach, without TLS: token and data cross the network in the clear.
+    #[arg(long)]
+    pub(crate) insecure: bool,
+
+    /// Use this PostgreSQL instead of a private one.
+    #[arg(long, env = "SELFFER_DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    pub(crate) database_url: Option<String>,
+
+    /// Folder of PostgreSQL's server programs, for the private server.
+    #[arg(long, env = "SELFFER_PG_BIN", value_name = "DIR")]
+    pub(crate) pg_bin: Option<PathBuf>,
+
+    /// How log lines look on stderr; RUST_LOG filters them.
+    #[arg(long, env = "SELFFER_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+
+    #[command(flatten)]
+    pub(crate) timing: Timing,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How patient the coordinator is with its workers.
+#[derive(clap::Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Timing")]
+pub(crate) struct Timing {
+    /// How often a worker says that it lives.
+    #[arg(long, default_value = seconds(HEARTBEAT_INTERVAL_S), value_parser = humantime::parse_duration, value_name = "DURATION")]
+    pub(crate) heartbeat_interval: Duration,
+
+    /// Silence after which a worker's jobs are suspect; at least four heartbeats.
+    #[arg(long, default_value = seconds(SESSION_TTL_S), value_parser = humantime::parse_duration, value_name = "DURATION")]
+    pub(crate) session_ttl: Duration,
+
+    /// Silence after which a worker's jobs are given to others.
+    #[arg(long, default_value = seconds(LOST_AFTER_S), value_parser = humantime::parse_duration, value_name = "DURATION")]
+    pub(crate) lost_after: Duration,
+
+    /// Time within which a worker must confirm a job that it was handed.
+    #[arg(long, default_value = seconds(CONFIRM_WITHIN_S), value_parser = humantime::parse_duration, value_name = "DURATION")]
+    pub(crate) confirm_within: Duration,
+}
+
+fn seconds(count: u64) -> String {
+    format!("{count}s")
+}
+
+impl Config {
+    /// Checks what one option alone cannot.
+    pub(crate) fn check(&self) -> Result<()> {
+        let timing = &self.timing;
+        if timing.heartbeat_interval < Duration::from_millis(50) {
+            bail!("--heartbeat-interval is {:?}; the shortest is 50ms", timing.heartbeat_interval);
+        }
+        if timing.session_ttl < timing.heartbeat_interval * 4 {
+            bail!(
+                "--session-ttl {:?} is shorter than four heartbeats of {:?}: one lost heartbeat would cost a lease",
+                timing.session_ttl,
+                timing.heartbeat_interval
+            );
+        }
+        if timing.lost_after < timing.session_ttl {
+            bail!(
+                "--lost-after {:?} is shorter than --session-ttl {:?}",
+                timing.lost_after,
+                timing.session_ttl
+            );
+        }
+        if timing.confirm_within < timing.heartbeat_interval {
+            bail!("--confirm-within {:?} is shorter than one heartbeat", timing.confirm_within);
+        }
+        for (option, address) in [("--listen", self.listen), ("--http-listen", self.http_listen)] {
+            if !address.ip().is_loopback() && !self.insecure {
+                bail!(
+                    "{option} {address} can be reached from other machines, and there is no TLS yet: \
+                     use a loopback address, or --insecure if the network between is yours"
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(arguments: &[&str]) -> Result<()> {
+        let line = ["coordinatord"].iter().chain(arguments);
+        Config::try_parse_from(line).unwrap().check()
+    }
+
+    #[test]
+    fn the_defaults_hold_together() {
+        check(&[]).unwrap();
+    }
+
+    #[test]
+    fn an_address_that_others_reach_needs_insecure() {
+        let error = check(&["--listen", "0.0.0.0:7070"]).unwrap_err().to_string();
+        assert!(error.starts_with("--listen 0.0.0.0:7070 can be reached from other machines"), "{error}");
+        assert!(check(&["--http-listen", "[::]:7071"]).is_err());
+
+        check(&["--listen", "0.0.0.0:7070", "--insecure"]).unwrap();
+        check(&["--listen", "[::1]:7070"]).unwrap();
+    }
+
+    #[test]
+    fn a_lost_heartbeat_must_not_cost_a_lease() {
+        assert!(check(&["--heartbeat-interval", "1s", "--session-ttl", "3s"]).is_err());
+        check(&["--heartbeat-interval", "500ms", "--session-ttl", "3s", "--lost-after", "5s"]).unwrap();
+        assert!(check(&["--lost-after", "10s"]).is_err());
+    }
+}

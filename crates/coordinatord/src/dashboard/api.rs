@@ -1,0 +1,174 @@
+//! The pages' JSON twins.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use chrono::SecondsFormat;
+use selffer_storage::{JobSummary, PackRow, Store, StoreError, StudySummary, WorkerRow};
+use serde_json::{Value, json};
+
+use super::pages::phase_word;
+use crate::{
+    coordinator::Coordinator,
+    grpc::{Pace, job_eta_s, pace, study_with_pace},
+};
+
+/// Rows of one read.
+const ROWS: u32 = 5_000;
+
+/// `/api/studies`.
+pub(super) async fn studies(State(coordinator): State<Arc<Coordinator>>) -> Response {
+    let read = async {
+        let store = &coordinator.store;
+        let mut studies = Vec::new();
+        for study in store.studies().await? {
+            let pace = pace(store, &study).await?;
+            studies.push(study_json(&study, pace));
+        }
+        Ok(json!({"schema": "selffer.studies/v1", "studies": studies}))
+    };
+    answer(read.await)
+}
+
+/// `/api/studies/NAME`: the study and its jobs.
+pub(super) async fn study(State(coordinator): State<Arc<Coordinator>>, Path(name): Path<String>) -> Response {
+    let read = async {
+        let store = &coordinator.store;
+        let (study, pace) = study_with_pace(store, &name).await?;
+        let jobs = all_jobs(store, study.name.as_str()).await?;
+        let jobs: Vec<Value> = jobs.iter().map(job_json).collect();
+        Ok(json!({"schema": "selffer.study/v1", "study": study_json(&study, pace), "jobs": jobs}))
+    };
+    answer(read.await)
+}
+
+/// `/api/workers`.
+pub(super) async fn workers(State(coordinator): State<Arc<Coordinator>>) -> Response {
+    let rows = coordinator.store.workers().await;
+    answer(rows.map(|rows| {
+        let workers: Vec<Value> = rows.iter().map(worker_json).collect();
+        json!({"schema": "selffer.workers/v1", "workers": workers})
+    }))
+}
+
+/// `/api/packs`.
+pub(super) async fn packs(State(coordinator): State<Arc<Coordinator>>) -> Response {
+    let rows = coordinator.store.packs().await;
+    answer(rows.map(|rows| {
+        let packs: Vec<Value> = rows.iter().map(pack_json).collect();
+        json!({"schema": "selffer.packs/v1", "packs": packs})
+    }))
+}
+
+/// `/api/health`: whether the database answers, and whether something is stuck in it.
+pub(super) async fn health(State(coordinator): State<Arc<Coordinator>>) -> Response {
+    let open = coordinator.store.transactions_left_open().await;
+    answer(
+        open.map(
+            |open| json!({"schema": "selffer.health/v1", "database": "ok", "transactions_left_open": open}),
+        ),
+    )
+}
+
+fn answer(value: Result<Value, StoreError>) -> Response {
+    let (status, code, error) = match value {
+        Ok(value) => return Json(value).into_response(),
+        Err(error @ StoreError::NotFound { .. }) => (StatusCode::NOT_FOUND, "not_found", error),
+        Err(error) => {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "an answer could not be read from the store"
+            );
+            (StatusCode::SERVICE_UNAVAILABLE, "unavailable", error)
+        }
+    };
+    let body = json!({"error": {"code": code, "message": error.to_string()}});
+    (status, Json(body)).into_response()
+}
+
+async fn all_jobs(store: &Store, study: &str) -> Result<Vec<JobSummary>, StoreError> {
+    let mut jobs: Vec<JobSummary> = Vec::new();
+    loop {
+        let page = store.study_jobs(study, jobs.last().map(|job| job.position), ROWS).await?;
+        let is_last = page.len() < ROWS as usize;
+        jobs.extend(page);
+        if is_last {
+            return Ok(jobs);
+        }
+    }
+}
+
+fn study_json(study: &StudySummary, pace: Pace) -> Value {
+    let counts: serde_json::Map<String, Value> =
+        study.counts.iter().map(|(state, jobs)| (state.as_str().to_owned(), json!(jobs))).collect();
+    json!({
+        "name": study.name.as_str(),
+        "dataset": study.dataset,
+        "pack": study.pack,
+        "network": study.network,
+        "created_at": study.created_at.to_rfc3339_opts(SecondsFormat::Millis, true),
+        "jobs": study.jobs(),
+        "counts": counts,
+        "work_total": study.work_total,
+        "work_done": study.work_done,
+        "elapsed_s": study.elapsed_s,
+        "eta_s": pace.eta_s(study),
+        "ended": study.has_ended(),
+    })
+}
+
+fn job_json(job: &JobSummary) -> Value {
+    json!({
+        "name": job.name,
+        "key": job.key,
+        "state": job.state,
+        "phase": some_text(phase_word(job.phase)),
+        "attempt": job.attempt,
+        "worker": job.worker,
+        "iteration": job.iteration,
+        "iterations": job.iterations,
+        "images_per_s": job.images_per_s,
+        "top1": job.top1,
+        "reason": some_text(&job.reason()),
+        "eta_s": job_eta_s(job),
+        "split": job.split,
+        "treatment": job.treatment,
+        "n": job.layers_copied,
+        "target": job.target_half,
+        "seed": job.seed,
+    })
+}
+
+fn worker_json(row: &WorkerRow) -> Value {
+    json!({
+        "worker": row.worker,
+        "device_kind": row.device_kind,
+        "threads": row.threads,
+        "alive": row.alive,
+        "silent_s": row.silent_s,
+        "job": row.job,
+        "phase": some_text(phase_word(row.phase)),
+        "images_per_s": row.images_per_s,
+        "version": row.version,
+    })
+}
+
+fn pack_json(row: &PackRow) -> Value {
+    json!({
+        "names": row.names,
+        "digest": row.digest,
+        "classes": row.manifest.classes.len(),
+        "train_images": row.manifest.train.images(),
+        "validation_images": row.manifest.validation.images(),
+        "bytes": row.objects.bytes(),
+    })
+}
+
+fn some_text(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}

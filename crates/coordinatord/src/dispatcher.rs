@@ -1,0 +1,220 @@
+//! The dispatcher: one task that matches all waiting claims with the best ready jobs.
+//!
+//! It registers who waits, then looks for jobs, then waits to be woken: a job that becomes
+//! ready in between is not overlooked, and a scan each second makes a lost wake-up harmless.
+//! Which job goes to whom is [`assign`]'s decision; each claim is a guarded statement of
+//! the store, so that another coordinator may have been faster.
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use chrono::{DateTime, Utc};
+use futures_util::{StreamExt, stream};
+use selffer_core::{
+    ids::{Claim, ClaimId, Digest, JobId, SessionId},
+    limits::{CANDIDATES_MAX, DISPATCH_SCAN_MS},
+    placement::{Candidate, WaitingWorker, assign},
+};
+use selffer_storage::{Assignment, NewClaim, Store, StoreError};
+use tokio::{
+    sync::{Notify, mpsc, oneshot},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+/// Claims committed at a time; commits that come together share one disk flush.
+const CLAIMS_AT_A_TIME: usize = 16;
+/// Claims that may queue before the dispatcher looks at them.
+const QUEUE_MAX: usize = 1_024;
+/// Rounds of one dispatch, when others take the candidates away.
+const ROUNDS_MAX: usize = 8;
+
+/// A worker's wish for a job.
+#[derive(Debug)]
+pub(crate) struct Wish {
+    pub(crate) session_id: SessionId,
+    pub(crate) worker: String,
+    pub(crate) claim_id: ClaimId,
+    /// Weights that the worker has at hand.
+    pub(crate) cached: BTreeSet<Digest>,
+    /// How long it waits.
+    pub(crate) wait: Duration,
+}
+
+/// What came of a wish: a job, or none in time.
+pub(crate) type Granted = Result<Option<Assignment>, StoreError>;
+
+/// Reaches the dispatcher. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct DispatcherHandle {
+    queue: mpsc::Sender<Waiting>,
+    wake: Arc<Notify>,
+}
+
+/// The dispatcher's own end, to be given to [`run`].
+#[derive(Debug)]
+pub(crate) struct DispatcherQueue {
+    queue: mpsc::Receiver<Waiting>,
+    wake: Arc<Notify>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    wish: Wish,
+    until: Instant,
+    answer: oneshot::Sender<Granted>,
+}
+
+/// A handle, and the end that belongs to it.
+pub(crate) fn channel() -> (DispatcherHandle, DispatcherQueue) {
+    let (sender, queue) = mpsc::channel(QUEUE_MAX);
+    let wake = Arc::new(Notify::new());
+    (DispatcherHandle { queue: sender, wake: Arc::clone(&wake) }, DispatcherQueue { queue, wake })
+}
+
+impl DispatcherHandle {
+    /// Some job may have become ready.
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Waits for a job. None when there was none in time, or the program ends.
+    ///
+    /// Dropping the future leaves a job that was just claimed for it leased: the worker gets it
+    /// by repeating the claim, or it returns to ready when nobody confirms it.
+    pub(crate) async fn claim(&self, wish: Wish) -> Granted {
+        let (answer, granted) = oneshot::channel();
+        let until = Instant::now() + wish.wait;
+        if self.queue.send(Waiting { wish, until, answer }).await.is_err() {
+            return Ok(None);
+        }
+        granted.await.unwrap_or(Ok(None))
+    }
+}
+
+/// Matches claims with jobs until `stopping`.
+pub(crate) async fn run(store: Store, mut ends: DispatcherQueue, stopping: CancellationToken) {
+    let mut waiting: Vec<Waiting> = Vec::new();
+    loop {
+        let scan_at = Instant::now() + Duration::from_millis(DISPATCH_SCAN_MS);
+        let next_end = waiting.iter().map(|waiting| waiting.until).min().unwrap_or(scan_at);
+        tokio::select! {
+            () = stopping.cancelled() => return,
+            () = ends.wake.notified() => {}
+            () = tokio::time::sleep_until(scan_at.min(next_end)), if !waiting.is_empty() => {}
+            arrived = ends.queue.recv() => match arrived {
+                Some(arrived) => register(&mut waiting, arrived),
+                None => return,
+            },
+        }
+        while let Ok(arrived) = ends.queue.try_recv() {
+            register(&mut waiting, arrived);
+        }
+        waiting.retain(|waiting| !waiting.answer.is_closed());
+        if let Err(error) = dispatch(&store, &mut waiting).await {
+            warn!(error = &error as &dyn std::error::Error, "no jobs could be handed out; trying again");
+        }
+        release_those_who_waited_enough(&mut waiting);
+    }
+}
+
+/// A worker has one wish at a time: the newer one is the one that it still listens for.
+fn register(waiting: &mut Vec<Waiting>, arrived: Waiting) {
+    waiting.retain(|other| {
+        other.wish.worker != arrived.wish.worker || other.wish.session_id != arrived.wish.session_id
+    });
+    waiting.push(arrived);
+}
+
+fn release_those_who_waited_enough(waiting: &mut Vec<Waiting>) {
+    let now = Instant::now();
+    let (over, still): (Vec<_>, Vec<_>) = waiting.drain(..).partition(|waiting| waiting.until <= now);
+    *waiting = still;
+    for waiting in over {
+        // The client may be gone; nothing was claimed for it.
+        let _ = waiting.answer.send(Ok(None));
+    }
+}
+
+/// Hands out what is ready, best first, until nobody waits or nothing is left.
+async fn dispatch(store: &Store, waiting: &mut Vec<Waiting>) -> Result<(), StoreError> {
+    let mut taken = HashSet::new();
+    for _ in 0..ROUNDS_MAX {
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let mut candidates = store.candidates(CANDIDATES_MAX).await?;
+        candidates.retain(|candidate| !taken.contains(&candidate.job_id));
+        if candidates.is_empty() {
+            return Ok(());
+        }
+        let now = store.now().await?;
+        if !hand_out(store, waiting, &candidates, &mut taken, now).await {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// One round. Whether another one may find more: somebody waits, and something was tried.
+async fn hand_out(
+    store: &Store,
+    waiting: &mut Vec<Waiting>,
+    candidates: &[Candidate],
+    taken: &mut HashSet<JobId>,
+    now: DateTime<Utc>,
+) -> bool {
+    let workers: Vec<_> = waiting.iter().map(|waiting| waiting_worker(waiting, now)).collect();
+    let assigned = assign(&workers, candidates, now);
+    let claims: Vec<_> = assigned
+        .iter()
+        .map(|pair| (pair.worker, new_claim(&waiting[pair.worker].wish, &candidates[pair.candidate])))
+        .collect();
+    let results: Vec<_> = stream::iter(claims)
+        .map(|(index, claim)| {
+            let store = store.clone();
+            async move { (index, claim.claim.job_id, store.claim(&claim).await) }
+        })
+        .buffer_unordered(CLAIMS_AT_A_TIME)
+        .collect()
+        .await;
+    let tried_something = !results.is_empty();
+    answer(waiting, results, taken);
+    tried_something && !waiting.is_empty()
+}
+
+fn new_claim(wish: &Wish, candidate: &Candidate) -> NewClaim {
+    NewClaim {
+        claim: Claim { job_id: candidate.job_id, claim_id: wish.claim_id },
+        session_id: wish.session_id,
+        worker: wish.worker.clone(),
+    }
+}
+
+fn answer(waiting: &mut Vec<Waiting>, mut results: Vec<(usize, JobId, Granted)>, taken: &mut HashSet<JobId>) {
+    // From the back, so that the indices of those before stay right.
+    results.sort_by_key(|(index, ..)| std::cmp::Reverse(*index));
+    for (index, job_id, granted) in results {
+        taken.insert(job_id);
+        // None: another coordinator was faster; this worker takes the next.
+        if !matches!(granted, Ok(None)) {
+            // Nobody listens any more: the lease waits for a repeat of the claim.
+            let _ = waiting.remove(index).answer.send(granted);
+        }
+    }
+}
+
+fn waiting_worker(waiting: &Waiting, now: DateTime<Utc>) -> WaitingWorker {
+    let left = waiting.until.saturating_duration_since(Instant::now());
+    let waited = chrono::TimeDelta::from_std(waiting.wish.wait.saturating_sub(left)).unwrap_or_default();
+    WaitingWorker {
+        worker: waiting.wish.worker.clone(),
+        session_id: waiting.wish.session_id,
+        waiting_since: now - waited,
+        cached: waiting.wish.cached.clone(),
+    }
+}

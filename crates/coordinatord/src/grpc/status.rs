@@ -1,0 +1,103 @@
+//! Errors as gRPC statuses: one code for each kind, one sentence for people.
+
+use std::error::Error;
+
+use selffer_artifacts::ArtifactError;
+use selffer_core::artifact::ManifestError;
+use selffer_proto::convert::ConvertError;
+use selffer_storage::StoreError;
+use tonic::{Code, Status};
+use tracing::{error, warn};
+
+/// A message that does not convert.
+pub(super) fn unconvertible(error: &ConvertError) -> Status {
+    Status::invalid_argument(error.to_string())
+}
+
+/// A manifest that does not add up.
+pub(super) fn bad_manifest(error: &ManifestError) -> Status {
+    Status::invalid_argument(format!("manifest: {error}"))
+}
+
+/// What the store says.
+pub(super) fn of_store(failure: &StoreError) -> Status {
+    let code = match failure {
+        StoreError::StaleClaim { .. } => Code::Aborted,
+        StoreError::SessionSilent { .. } | StoreError::Raced { .. } => Code::Unavailable,
+        StoreError::NotFound { .. } => Code::NotFound,
+        StoreError::Ambiguous { .. } | StoreError::TooLarge { .. } => Code::InvalidArgument,
+        StoreError::StudyConflict { .. }
+        | StoreError::RequestReused { .. }
+        | StoreError::PackNameTaken { .. } => Code::AlreadyExists,
+        StoreError::SessionEnded { .. }
+        | StoreError::NotPublished { .. }
+        | StoreError::NotPossible { .. } => Code::FailedPrecondition,
+        _ if failure.is_transient() => Code::Unavailable,
+        _ => Code::Internal,
+    };
+    match code {
+        Code::Internal => error!(error = failure as &dyn Error, "the store answered with an error"),
+        Code::Unavailable => warn!(error = failure as &dyn Error, "the store is not available"),
+        _ => {}
+    }
+    Status::new(code, sentence(failure))
+}
+
+/// What the chunk store says.
+pub(super) fn of_artifact(failure: &ArtifactError) -> Status {
+    let code = match failure {
+        ArtifactError::NoSpace { .. } => Code::ResourceExhausted,
+        ArtifactError::WrongLength { .. }
+        | ArtifactError::WrongDigest { .. }
+        | ArtifactError::Complete { .. } => Code::InvalidArgument,
+        ArtifactError::Damaged { .. } | ArtifactError::Missing { .. } => Code::DataLoss,
+        ArtifactError::Incomplete { .. } => Code::FailedPrecondition,
+        ArtifactError::File { .. } | ArtifactError::Store { .. } => Code::Internal,
+    };
+    if matches!(code, Code::ResourceExhausted | Code::DataLoss | Code::Internal) {
+        error!(error = failure as &dyn Error, "the chunk store has trouble");
+    }
+    let advice = match code {
+        Code::ResourceExhausted => ": make room on the coordinator's disk, uploads go on by themselves",
+        _ => "",
+    };
+    Status::new(code, format!("{}{advice}", sentence(failure)))
+}
+
+/// An error with its causes, in one line.
+fn sentence(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        // Some libraries repeat their cause in their own text.
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io, path::PathBuf};
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_one_sentence_that_says_what_to_do() {
+        let folder = PathBuf::from("/data/store");
+        let source = io::Error::from(io::ErrorKind::StorageFull);
+
+        let status = of_artifact(&ArtifactError::NoSpace { folder, source });
+
+        assert_eq!(status.code(), Code::ResourceExhausted);
+        assert_eq!(
+            status.message(),
+            "no space left in /data/store: no storage space: \
+             make room on the coordinator's disk, uploads go on by themselves"
+        );
+    }
+}

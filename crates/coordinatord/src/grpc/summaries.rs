@@ -1,0 +1,129 @@
+//! What the store read, as the wire has it.
+
+use std::collections::HashMap;
+
+use selffer_core::{
+    ids::JobId,
+    job::StateKind,
+    limits::PAGE_ROWS_MAX,
+    outcome::JobResult,
+    spec::{Half, ImagesPerClass},
+};
+use selffer_proto::{convert, v1};
+use selffer_storage::{JobDetail, JobSummary, Store, StoreError, StudySummary, WorkerRow};
+
+use super::pace::{Pace, job_eta_s};
+
+/// A study, with the pace of its running jobs.
+pub(crate) async fn study_with_pace(store: &Store, name: &str) -> Result<(StudySummary, Pace), StoreError> {
+    let study = store.study(name).await?;
+    let pace = pace(store, &study).await?;
+    Ok((study, pace))
+}
+
+/// The pace of a study's running jobs.
+pub(crate) async fn pace(store: &Store, study: &StudySummary) -> Result<Pace, StoreError> {
+    let is_running = study.counts.get(&StateKind::Running).is_some_and(|jobs| *jobs > 0);
+    if !is_running {
+        return Ok(Pace::of(study, &[]));
+    }
+    // A study that is larger is judged by its first jobs.
+    let jobs = store.study_jobs(study.name.as_str(), None, PAGE_ROWS_MAX as u32).await?;
+    Ok(Pace::of(study, &jobs))
+}
+
+pub(super) fn study(study: &StudySummary, pace: Pace) -> v1::StudySummary {
+    let count = |(state, jobs): (&StateKind, &u32)| v1::StateCount {
+        state: v1::JobState::from(*state).into(),
+        jobs: *jobs,
+    };
+    v1::StudySummary {
+        name: study.name.to_string(),
+        dataset: study.dataset.clone(),
+        pack_digest: study.pack.0.to_vec(),
+        network: study.network.clone(),
+        created_unix_ms: study.created_at.timestamp_millis(),
+        counts: study.counts.iter().map(count).collect(),
+        work_total: study.work_total,
+        work_done: study.work_done,
+        eta_s: pace.eta_s(study),
+        grid_yaml: String::new(),
+        elapsed_s: study.elapsed_s,
+    }
+}
+
+pub(super) fn job(job: &JobSummary, result: Option<&JobResult>) -> v1::JobSummary {
+    v1::JobSummary {
+        name: job.name.clone(),
+        key: job.key.0.to_vec(),
+        state: v1::JobState::from(job.state).into(),
+        phase: convert::phase_number(job.phase),
+        attempt: job.attempt.0,
+        worker: job.worker.clone().unwrap_or_default(),
+        iteration: job.iteration,
+        iterations: job.iterations,
+        images_per_s: job.images_per_s,
+        top1: job.top1,
+        reason: job.reason(),
+        eta_s: job_eta_s(job),
+        split: job.split.clone(),
+        treatment: job.treatment.clone(),
+        layers_copied: u32::from(job.layers_copied),
+        source: job.source_half.as_ref().map_or_else(String::new, Half::to_string),
+        target: job.target_half.to_string(),
+        seed: job.seed,
+        images_per_class: match job.images_per_class {
+            ImagesPerClass::All => None,
+            ImagesPerClass::First(count) => Some(count),
+        },
+        result: result.map(v1::JobResult::from),
+        job_id: job.job_id.to_string(),
+        device_kind: job.device_kind.clone().unwrap_or_default(),
+    }
+}
+
+/// The jobs with their results, where those are known.
+pub(super) fn jobs(summaries: &[JobSummary], results: &HashMap<JobId, JobResult>) -> Vec<v1::JobSummary> {
+    summaries.iter().map(|summary| job(summary, results.get(&summary.job_id))).collect()
+}
+
+pub(super) fn detail(detail: JobDetail) -> v1::GetJobResponse {
+    let attempt = |row: selffer_storage::AttemptRow| v1::Attempt {
+        attempt: row.attempt.0,
+        worker: row.worker,
+        device_kind: row.device_kind,
+        started_unix_ms: row.started_at.timestamp_millis(),
+        ended_unix_ms: row.ended_at.map(|at| at.timestamp_millis()),
+        outcome: row.outcome.unwrap_or_default(),
+        message: row.message,
+    };
+    let event = |row: selffer_storage::EventRow| v1::Event {
+        at_unix_ms: row.at.timestamp_millis(),
+        what: row.what,
+        detail: row.detail,
+    };
+    v1::GetJobResponse {
+        job: Some(job(&detail.summary, detail.result.as_ref())),
+        spec_json: detail.spec_json,
+        attempts: detail.attempts.into_iter().map(attempt).collect(),
+        metrics: detail.metrics.iter().map(v1::MetricPoint::from).collect(),
+        events: detail.events.into_iter().map(event).collect(),
+        studies: detail.studies,
+        final_checkpoint_id: detail.final_checkpoint.map_or_else(String::new, |id| id.to_string()),
+        source_name: detail.summary.source.map_or_else(String::new, |source| source.name),
+    }
+}
+
+pub(super) fn worker(row: WorkerRow) -> v1::WorkerSummary {
+    v1::WorkerSummary {
+        worker: row.worker,
+        device_kind: row.device_kind,
+        threads: row.threads,
+        alive: row.alive,
+        silent_s: row.silent_s,
+        job: row.job.unwrap_or_default(),
+        phase: convert::phase_number(row.phase),
+        images_per_s: row.images_per_s,
+        version: row.version,
+    }
+}

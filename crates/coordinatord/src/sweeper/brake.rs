@@ -1,0 +1,175 @@
+//! When the sweeper must hold still: the mass-expiry brake.
+//!
+//! A session is expired because it was silent. If we were away (started just now, paused,
+//! cut off from the database) or the database's clock jumped, then silence says nothing, and
+//! everyone gets one TTL to be heard again. Pure: instants are parameters.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+
+/// Sessions that would expire together and are more than a slip of one machine.
+const MASS_SESSIONS_MIN: u32 = 3;
+
+/// What one look at the store showed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sight {
+    /// The database's clock.
+    pub(super) database_now: DateTime<Utc>,
+    /// Sessions heard of within the TTL.
+    pub(super) live: u32,
+    /// Sessions that would be expired now.
+    pub(super) silent: u32,
+}
+
+/// Decides whether silence may count.
+#[derive(Debug)]
+pub(super) struct Brake {
+    ttl: Duration,
+    /// Nothing expires before this.
+    holds_until: Instant,
+    last: Option<(Instant, DateTime<Utc>)>,
+    /// This mass expiry has had its delay.
+    mass_delayed: bool,
+}
+
+impl Brake {
+    /// A brake that holds for one TTL from `now`, when the program starts.
+    pub(super) fn new(ttl: Duration, now: Instant) -> Self {
+        Self { ttl, holds_until: now + ttl, last: None, mass_delayed: false }
+    }
+
+    /// We could not see what is going on.
+    pub(super) fn disturbed(&mut self, now: Instant) {
+        self.holds_until = now + self.ttl;
+        self.last = None;
+    }
+
+    /// Whether what is silent may expire.
+    pub(super) fn allows(&mut self, sight: Sight, now: Instant) -> bool {
+        if self.missed_something(sight, now) {
+            self.holds_until = now + self.ttl;
+        }
+        self.last = Some((now, sight.database_now));
+        if now < self.holds_until {
+            return false;
+        }
+        let is_mass = sight.silent >= MASS_SESSIONS_MIN && sight.silent > sight.live;
+        if is_mass && !self.mass_delayed {
+            self.mass_delayed = true;
+            self.holds_until = now + self.ttl;
+            return false;
+        }
+        self.mass_delayed = is_mass;
+        true
+    }
+
+    /// Were we away, or did the two clocks run apart, for a good part of a TTL?
+    fn missed_something(&self, sight: Sight, now: Instant) -> bool {
+        let Some((last_seen, last_database)) = self.last else { return false };
+        let ours = now.duration_since(last_seen);
+        let theirs = (sight.database_now - last_database).to_std();
+        let tolerance = self.ttl / 2;
+        ours > tolerance || theirs.map_or(true, |theirs| theirs.abs_diff(ours) > tolerance)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TTL: Duration = Duration::from_secs(40);
+
+    struct Scene {
+        start: Instant,
+        brake: Brake,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let start = Instant::now();
+            Self { start, brake: Brake::new(TTL, start) }
+        }
+
+        /// Looks at `at_s`, when the database's clock is `skew_s` ahead.
+        fn allows_with_skew(&mut self, at_s: u64, skew_s: i64, live: u32, silent: u32) -> bool {
+            let seconds = 1_700_000_000 + at_s as i64 + skew_s;
+            let database_now = DateTime::from_timestamp(seconds, 0).unwrap();
+            self.brake.allows(Sight { database_now, live, silent }, self.start + Duration::from_secs(at_s))
+        }
+
+        fn allows(&mut self, at_s: u64, live: u32, silent: u32) -> bool {
+            self.allows_with_skew(at_s, 0, live, silent)
+        }
+
+        /// Looks every 10 s, so that no gap arises; the last look is at `to_s`.
+        fn quiet(&mut self, from_s: u64, to_s: u64) {
+            for at_s in (from_s..=to_s).step_by(10) {
+                self.allows(at_s, 5, 0);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_expires_until_it_ran_undisturbed_for_one_ttl() {
+        let mut scene = Scene::new();
+        assert!(!scene.allows(0, 1, 1));
+        assert!(!scene.allows(20, 1, 1));
+        assert!(!scene.allows(39, 1, 1));
+        assert!(scene.allows(40, 1, 1));
+    }
+
+    #[test]
+    fn after_a_gap_nothing_expires_for_one_ttl() {
+        let mut scene = Scene::new();
+        scene.quiet(0, 50);
+
+        assert!(!scene.allows(100, 1, 1));
+
+        assert!(!scene.allows(120, 1, 1));
+        assert!(scene.allows(140, 1, 1));
+    }
+
+    #[test]
+    fn after_trouble_with_the_store_nothing_expires_for_one_ttl() {
+        let mut scene = Scene::new();
+        scene.quiet(0, 50);
+
+        scene.brake.disturbed(scene.start + Duration::from_secs(50));
+
+        assert!(!scene.allows(51, 1, 1));
+        assert!(!scene.allows(70, 1, 1));
+        assert!(scene.allows(90, 1, 1));
+    }
+
+    #[test]
+    fn a_clock_that_jumps_either_way_expires_nobody() {
+        for skew_s in [7_200, -7_200] {
+            let mut scene = Scene::new();
+            scene.quiet(0, 50);
+
+            assert!(!scene.allows_with_skew(60, skew_s, 0, 1), "{skew_s}");
+            assert!(!scene.allows_with_skew(80, skew_s, 0, 1), "{skew_s}");
+            assert!(scene.allows_with_skew(100, skew_s, 0, 1), "{skew_s}");
+        }
+    }
+
+    #[test]
+    fn a_mass_expiry_is_delayed_by_one_ttl_once() {
+        let mut scene = Scene::new();
+        scene.quiet(0, 50);
+
+        assert!(!scene.allows(60, 2, 3));
+        assert!(!scene.allows(80, 2, 3));
+        assert!(scene.allows(100, 2, 3));
+    }
+
+    #[test]
+    fn few_silent_sessions_expire_at_once() {
+        let mut scene = Scene::new();
+        scene.quiet(0, 50);
+
+        assert!(scene.allows(60, 0, 2));
+        assert!(scene.allows(70, 3, 3));
+    }
+}

@@ -1,0 +1,264 @@
+//! A running coordinator, and the calls that tests make.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use selffer_artifacts::cut_bytes;
+use selffer_core::{
+    artifact::{Manifest, Object},
+    identity::canonical_json,
+    pack::{Class, PackManifest, SCHEMA, Shard, Subset},
+    spec::{Half, ImageShape},
+};
+use selffer_proto::{
+    PROTOCOL_VERSION,
+    client::{Connection, Token},
+    v1,
+};
+use tempfile::TempDir;
+
+/// How long anything may take on a busy machine.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A coordinator process; stopped in good order when it is dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) folder: TempDir,
+    pub(crate) address: String,
+    pub(crate) http: String,
+}
+
+/// The command for a coordinator on this folder, whose user has no other state.
+pub(crate) fn command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_coordinatord"));
+    command
+        .env_remove("SELFFER_DATABASE_URL")
+        .env("XDG_STATE_HOME", folder.join("state"))
+        .args(["--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"])
+        .args(["--heartbeat-interval", "500ms", "--session-ttl", "3s"])
+        .args(["--lost-after", "4s", "--confirm-within", "2s"])
+        .arg("--data-dir")
+        .arg(folder.join("data"));
+    command
+}
+
+impl Server {
+    /// A coordinator on a new folder.
+    pub(crate) fn start() -> Self {
+        Self::start_in(tempfile::tempdir().unwrap())
+    }
+
+    /// A coordinator on this folder.
+    pub(crate) fn start_in(folder: TempDir) -> Self {
+        let log = fs::File::create(folder.path().join("log")).unwrap();
+        let mut child = command(folder.path()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let mut after = |word: &str| {
+            let line = lines.find(|line| line.trim_start().starts_with(word));
+            let line = line.unwrap_or_else(|| panic!("{}", log_of(folder.path())));
+            line.split_whitespace().last().unwrap().to_owned()
+        };
+        let address = after("workers, jobctl");
+        let http = after("dashboard").trim_start_matches("http://").to_owned();
+        after("data");
+        Self { child, folder, address, http }
+    }
+
+    pub(crate) fn token(&self) -> Token {
+        let text = fs::read_to_string(self.folder.path().join("data/token")).unwrap();
+        Token::parse(&text).unwrap()
+    }
+
+    /// A connection that shows the token.
+    pub(crate) fn connection(&self) -> Connection {
+        Connection::lazy(&self.address, &self.token()).unwrap()
+    }
+
+    /// The answer of the dashboard to this path, as text with its head.
+    pub(crate) fn get_as(&self, host: &str, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.http).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    pub(crate) fn get(&self, path: &str) -> String {
+        self.get_as(&self.http, path)
+    }
+
+    /// Sends SIGTERM and waits.
+    pub(crate) fn stop(mut self) -> ExitStatus {
+        self.terminate()
+    }
+
+    /// Where its database is.
+    pub(crate) fn database_folder(&self) -> PathBuf {
+        fs::canonicalize(self.folder.path().join("data/postgres")).unwrap()
+    }
+
+    /// Kills it without a chance to clean up, and gives the folder back.
+    pub(crate) fn kill(mut self) -> TempDir {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap())
+    }
+
+    fn terminate(&mut self) -> ExitStatus {
+        if let Some(status) = self.child.try_wait().unwrap() {
+            return status;
+        }
+        let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.terminate();
+        if std::thread::panicking() {
+            eprintln!("coordinator's log:\n{}", log_of(self.folder.path()));
+        }
+        // As root the database is elsewhere, behind a link.
+        if let Ok(folder) = fs::read_link(self.folder.path().join("data/postgres")) {
+            fs::remove_dir_all(folder).unwrap();
+        }
+    }
+}
+
+fn log_of(folder: &Path) -> String {
+    fs::read_to_string(folder.join("log")).unwrap_or_default()
+}
+
+/// A pack of 4 classes and 28×28 pixels whose shards' bytes are these.
+pub(crate) fn pack(train: &[u8], validation: &[u8]) -> (PackManifest, Manifest) {
+    let class = |name: &str| Class { name: name.into(), wnid: None };
+    let subset = |object: &Object, bytes: &[u8]| Subset {
+        images_per_class: vec![100; 4],
+        shards: vec![Shard {
+            file: object.name.clone(),
+            images: 400,
+            bytes: object.bytes,
+            digest: selffer_core::ids::Digest::of(bytes),
+        }],
+    };
+    let objects =
+        [cut_bytes("train-00000.safetensors", train), cut_bytes("validation-00000.safetensors", validation)];
+    let manifest = PackManifest {
+        schema: SCHEMA.into(),
+        image: ImageShape { height: 28, width: 28, channels: 1 },
+        classes: ["bag", "boot", "coat", "shirt"].map(class).into(),
+        groupings: [("leather-cloth".to_owned(), vec![Half::A, Half::A, Half::B, Half::B])].into(),
+        train: subset(&objects[0], train),
+        validation: subset(&objects[1], validation),
+    };
+    (manifest, Manifest { objects: objects.into() })
+}
+
+/// Stores a small pack as `tiny`.
+pub(crate) async fn import_pack(connection: &Connection) {
+    let (train, validation) = (b"train pixels".as_slice(), b"validation pixels".as_slice());
+    let (pack, objects) = pack(train, validation);
+    let mut packs = connection.packs();
+    let begun = begin_pack(&mut packs, &pack, &objects).await.unwrap();
+    for (object, bytes) in objects.objects.iter().zip([train, validation]) {
+        let header = v1::put_pack_chunk_request::Header {
+            pack_digest: begun.digest.clone(),
+            chunk: Some((&object.chunks[0]).into()),
+        };
+        put_pack_chunk(&mut packs, header, bytes).await.unwrap();
+    }
+    packs.publish(v1::PublishPackRequest { digest: begun.digest, name: "tiny".into() }).await.unwrap();
+}
+
+pub(crate) type Packs = v1::pack_service_client::PackServiceClient<selffer_proto::client::AuthorizedChannel>;
+
+pub(crate) async fn begin_pack(
+    packs: &mut Packs,
+    pack: &PackManifest,
+    objects: &Manifest,
+) -> Result<v1::BeginPackResponse, tonic::Status> {
+    let request =
+        v1::BeginPackRequest { manifest_json: canonical_json(pack), manifest: Some(objects.into()) };
+    packs.begin(request).await.map(tonic::Response::into_inner)
+}
+
+pub(crate) async fn put_pack_chunk(
+    packs: &mut Packs,
+    header: v1::put_pack_chunk_request::Header,
+    bytes: &[u8],
+) -> Result<(), tonic::Status> {
+    use v1::put_pack_chunk_request::Frame;
+    let frames = [Frame::Header(header), Frame::Data(bytes.to_vec())];
+    let frames = frames.map(|frame| v1::PutPackChunkRequest { frame: Some(frame) });
+    packs.put_chunk(tokio_stream::iter(frames)).await.map(|_| ())
+}
+
+/// Two base networks and the two copied from them at n = 1.
+pub(crate) const GRID: &str = "study: first
+dataset: tiny
+network: caffenet-28-slim
+recipe: {preset: quick-28, iterations: 8, test_every: 4}
+split: [leather-cloth]
+treatment: [base, AnB]
+n: [1]
+";
+
+pub(crate) async fn submit(
+    connection: &Connection,
+    request: u128,
+    grid: &str,
+) -> Result<v1::SubmitResponse, tonic::Status> {
+    let request = v1::SubmitRequest {
+        request_id: uuid::Uuid::from_u128(request).to_string(),
+        grid_yaml: grid.into(),
+        file_name: "grid.yaml".into(),
+    };
+    connection.studies().submit(request).await.map(tonic::Response::into_inner)
+}
+
+/// Opens a session of one worker, `NODE/cpu0`.
+pub(crate) async fn open_session(connection: &Connection, session: u128, node: &str) -> String {
+    let session_id = uuid::Uuid::from_u128(session).to_string();
+    let device = v1::Device {
+        worker: format!("{node}/cpu0"),
+        kind: "cpu x86-64-v3".into(),
+        threads: 1,
+        memory_bytes: 1 << 30,
+    };
+    let request = v1::OpenSessionRequest {
+        session_id: session_id.clone(),
+        node: node.into(),
+        devices: vec![device],
+        protocol_version: PROTOCOL_VERSION,
+        program_version: "0.1.0".into(),
+    };
+    connection.workers().open_session(request).await.unwrap();
+    session_id
+}
+
+/// Claims for `NODE/cpu0`, waiting this long.
+pub(crate) async fn claim(
+    connection: &Connection,
+    session_id: &str,
+    node: &str,
+    claim: u8,
+    wait_ms: u64,
+) -> Result<Option<v1::Assignment>, tonic::Status> {
+    let request = v1::ClaimRequest {
+        session_id: session_id.into(),
+        worker: format!("{node}/cpu0"),
+        claim_id: vec![claim; 16],
+        wait_ms,
+        cached_checkpoints: Vec::new(),
+    };
+    connection.workers().claim(request).await.map(|response| response.into_inner().assignment)
+}

@@ -1,0 +1,17 @@
+//! The real `coordinatord` with a private PostgreSQL, over real sockets.
+//!
+//! Each test starts a coordinator of its own on free ports and a folder of its own, and
+//! stops it in good order. Workers here are calls, not programs: what a worker program
+//! does is its own crate's matter.
+
+// Everything here is test code, also outside the test functions that clippy knows.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+mod dashboard;
+mod flow;
+mod hang_ups;
+mod harness;
+mod packs;
+mod start;
+mod tokens;
+mod worker;
