@@ -1,0 +1,91 @@
+//! The one place that asks this machine for time, randomness and its own name.
+//!
+//! Everything else gets them as values. Durations are measured on the monotonic clock
+//! where they are needed; decisions never rest on the wall clock.
+#![allow(clippy::disallowed_methods)] // This is the module the lint points to.
+
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use rand::RngCore;
+use selffer_core::ids::{ClaimId, Name, SessionId};
+
+/// A new session's identity.
+#[must_use]
+pub fn session_id() -> SessionId {
+    SessionId(uuid::Uuid::now_v7())
+}
+
+/// 128 random bits for one claim.
+#[must_use]
+pub fn claim_id() -> ClaimId {
+    let mut bytes = [0; 16];
+    rand::rng().fill_bytes(&mut bytes);
+    ClaimId(bytes)
+}
+
+/// Now, on the monotonic clock.
+#[must_use]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// The host's name made a legal node name: other characters become `-`.
+///
+/// `worker` where the host has no usable name.
+#[must_use]
+pub fn node_name() -> Name {
+    let host = nix::sys::utsname::uname().map(|names| names.nodename().to_string_lossy().into_owned());
+    legal_name(&host.unwrap_or_default())
+}
+
+fn legal_name(host: &str) -> Name {
+    let legal = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' };
+    let text: String = host.chars().take(128).map(legal).collect();
+    text.parse().unwrap_or_else(|_| "worker".parse().expect("a literal name"))
+}
+
+/// This program's file, to start it again; the same one even if it was replaced meanwhile.
+///
+/// # Errors
+/// The system does not tell.
+pub fn executable() -> io::Result<PathBuf> {
+    let itself = Path::new("/proc/self/exe");
+    if itself.exists() { Ok(itself.to_owned()) } else { env::current_exe() }
+}
+
+/// The machine's memory, in bytes; 0 where it cannot be told.
+#[must_use]
+pub fn memory_bytes() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kib = text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB"));
+    kib.and_then(|kib| kib.trim().parse::<u64>().ok()).map_or(0, |kib| kib * 1024)
+}
+
+/// How often the kernel has ended a process for want of memory, here and in this cgroup;
+/// it grows by such a kill. 0 where the kernel does not say.
+#[must_use]
+pub fn out_of_memory_kills() -> u64 {
+    let counted = |path: &str, key: &str| {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let count = text.lines().find_map(|line| line.strip_prefix(key)?.trim().parse::<u64>().ok());
+        count.unwrap_or(0)
+    };
+    counted("/proc/vmstat", "oom_kill ") + counted("/sys/fs/cgroup/memory.events", "oom_kill ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_host_name_becomes_a_legal_name() {
+        for (host, name) in [("node-1", "node-1"), ("bo b/x", "bo-b-x"), ("", "worker"), ("..", "worker")] {
+            assert_eq!(legal_name(host).as_str(), name);
+        }
+        assert_eq!(legal_name(&"é".repeat(300)).as_str().len(), 128);
+    }
+}

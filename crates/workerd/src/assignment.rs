@@ -1,0 +1,87 @@
+//! What the coordinator assigned, and how working on it can end other than well.
+
+use selffer_core::{
+    ids::{CheckpointId, Claim, JobKey},
+    job::{Failure, FailureClass},
+};
+use selffer_proto::{
+    convert::{self, ConvertError, required},
+    v1,
+};
+
+use crate::{fetch::FetchError, uploads::UploadError};
+
+/// What an assignment says.
+#[derive(Debug)]
+pub struct Task {
+    /// Its token.
+    pub claim: Claim,
+    /// Counts the job's attempts, for people.
+    pub attempt: u32,
+    /// For people.
+    pub name: String,
+    /// The job's key.
+    pub key: JobKey,
+    /// Canonical JSON of its spec.
+    pub spec_json: String,
+    /// The final checkpoint of the network that layers are copied from.
+    pub source: Option<CheckpointId>,
+    /// The checkpoint to go on from.
+    pub resume: Option<CheckpointId>,
+}
+
+impl TryFrom<v1::Assignment> for Task {
+    type Error = ConvertError;
+
+    fn try_from(assignment: v1::Assignment) -> Result<Self, ConvertError> {
+        let checkpoint =
+            |field: &str, id: &str| (!id.is_empty()).then(|| convert::checkpoint_id(field, id)).transpose();
+        Ok(Self {
+            claim: required("claim", assignment.claim)?,
+            attempt: assignment.attempt,
+            name: assignment.name,
+            key: convert::job_key("key", &assignment.key)?,
+            spec_json: assignment.spec_json,
+            source: checkpoint("source_checkpoint_id", &assignment.source_checkpoint_id)?,
+            resume: checkpoint("resume_checkpoint_id", &assignment.resume_checkpoint_id)?,
+        })
+    }
+}
+
+/// How an attempt ended, other than well.
+#[derive(Debug)]
+pub enum End {
+    /// By a failure.
+    Failed(Failure),
+    /// The daemon stops or the job is cancelled; whether training had begun.
+    Stopped {
+        /// Whether anything was trained.
+        started: bool,
+    },
+    /// The lease is gone.
+    Dropped,
+}
+
+impl From<FetchError> for End {
+    fn from(error: FetchError) -> Self {
+        let class = error.class();
+        Self::Failed(Failure { class, message: format!("{:#}", anyhow::Error::from(error)) })
+    }
+}
+
+impl From<UploadError> for End {
+    fn from(error: UploadError) -> Self {
+        if error.is_stale() {
+            return Self::Dropped;
+        }
+        Self::failed(FailureClass::Infrastructure, format!("{:#}", anyhow::Error::from(error)))
+    }
+}
+
+impl End {
+    /// Ended by a failure.
+    #[must_use]
+    pub fn failed(class: FailureClass, message: impl Into<String>) -> Self {
+        Self::Failed(Failure { class, message: message.into() })
+    }
+}

@@ -1,0 +1,264 @@
+//! Packs and checkpoints that lie on this machine already, by identity.
+//!
+//! An entry is a folder `NAME/` that holds `content/` once it is complete (it appears by a
+//! rename), `content.part/` while it is fetched, and `used`: a number that grows with every
+//! use, so that the least recently used entry is known without a clock. The whole is
+//! bounded; entries in use are never removed. Getting the bytes is [`crate::fetch`]'s.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use selffer_core::ids::{CheckpointId, Digest};
+
+/// How many checkpoints at hand a claim may name.
+const WEIGHTS_NAMED_MAX: usize = 64;
+
+/// What an entry is called.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EntryName(String);
+
+impl EntryName {
+    /// The pack of this digest.
+    #[must_use]
+    pub fn pack(digest: Digest) -> Self {
+        Self(format!("pack-{digest}"))
+    }
+
+    /// The published checkpoint of this id.
+    #[must_use]
+    pub fn checkpoint(id: CheckpointId) -> Self {
+        Self(format!("checkpoint-{id}"))
+    }
+}
+
+/// The cache in one folder.
+#[derive(Debug)]
+pub struct Cache {
+    folder: PathBuf,
+    bytes_max: u64,
+    // How many hold each entry at the moment.
+    pins: Arc<Mutex<BTreeMap<EntryName, usize>>>,
+    /// Held while something is fetched, so that nothing is fetched twice at once.
+    pub fetching: tokio::sync::Mutex<()>,
+}
+
+/// An entry that stays while this lives.
+#[derive(Debug)]
+pub struct Cached {
+    /// Its folder; nobody writes into it.
+    pub folder: PathBuf,
+    name: EntryName,
+    pins: Arc<Mutex<BTreeMap<EntryName, usize>>>,
+}
+
+impl Drop for Cached {
+    fn drop(&mut self) {
+        let mut pins = self.pins.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = pins.get_mut(&self.name) {
+            *count -= 1;
+            if *count == 0 {
+                pins.remove(&self.name);
+            }
+        }
+    }
+}
+
+impl Cache {
+    /// The cache in this folder, made if it does not exist.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn open(folder: PathBuf, bytes_max: u64) -> io::Result<Self> {
+        fs::create_dir_all(&folder)?;
+        Ok(Self { folder, bytes_max, pins: Arc::default(), fetching: tokio::sync::Mutex::default() })
+    }
+
+    /// The entry, if it is complete; counts as a use.
+    #[must_use]
+    pub fn get(&self, name: &EntryName) -> Option<Cached> {
+        let folder = self.entry(name).join("content");
+        if !folder.is_dir() {
+            return None;
+        }
+        self.mark_used(name);
+        Some(self.pin(name, folder))
+    }
+
+    /// The folder in which this entry is to be put together; what an earlier try left is still there.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn part(&self, name: &EntryName) -> io::Result<PathBuf> {
+        let folder = self.entry(name).join("content.part");
+        fs::create_dir_all(&folder)?;
+        self.mark_used(name);
+        Ok(folder)
+    }
+
+    /// Takes a complete folder in (it is moved), then removes what has become too much.
+    ///
+    /// # Errors
+    /// The folder cannot be moved.
+    pub fn admit(&self, name: &EntryName, complete: &Path) -> io::Result<Cached> {
+        let folder = self.entry(name).join("content");
+        fs::create_dir_all(self.entry(name))?;
+        if !folder.is_dir() {
+            fs::rename(complete, &folder)?;
+        }
+        self.mark_used(name);
+        let cached = self.pin(name, folder);
+        self.evict();
+        Ok(cached)
+    }
+
+    /// Notes the digest of a checkpoint's weights, by which claims name it.
+    ///
+    /// # Errors
+    /// The note cannot be written.
+    pub fn note_weights(&self, name: &EntryName, weights: Digest) -> io::Result<()> {
+        fs::write(self.entry(name).join("weights"), weights.to_string())
+    }
+
+    /// Weights digests of the checkpoints at hand, most recently used first, at most 64.
+    #[must_use]
+    pub fn weights(&self) -> Vec<Digest> {
+        let mut entries = self.entries();
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.used));
+        let weights = entries.iter().filter_map(|entry| {
+            let folder = self.entry(&entry.name);
+            let noted = fs::read_to_string(folder.join("weights")).ok()?;
+            if folder.join("content").is_dir() { noted.parse().ok() } else { None }
+        });
+        weights.take(WEIGHTS_NAMED_MAX).collect()
+    }
+
+    fn entry(&self, name: &EntryName) -> PathBuf {
+        self.folder.join(&name.0)
+    }
+
+    fn pin(&self, name: &EntryName, folder: PathBuf) -> Cached {
+        let mut pins = self.pins.lock().unwrap_or_else(PoisonError::into_inner);
+        *pins.entry(name.clone()).or_default() += 1;
+        Cached { folder, name: name.clone(), pins: self.pins.clone() }
+    }
+
+    fn mark_used(&self, name: &EntryName) {
+        let newest = self.entries().iter().map(|entry| entry.used).max().unwrap_or(0);
+        // An entry that cannot be marked is only removed earlier than it should be.
+        let _ = fs::write(self.entry(name).join("used"), (newest + 1).to_string());
+    }
+
+    fn evict(&self) {
+        let mut entries = self.entries();
+        entries.sort_by_key(|entry| entry.used);
+        let sizes = entries.iter().map(|entry| bytes_below(&self.entry(&entry.name)));
+        let sizes: Vec<u64> = sizes.collect();
+        let mut bytes: u64 = sizes.iter().sum();
+        for (entry, entry_bytes) in entries.iter().zip(sizes) {
+            if bytes <= self.bytes_max {
+                return;
+            }
+            let pins = self.pins.lock().unwrap_or_else(PoisonError::into_inner);
+            if !pins.contains_key(&entry.name) && self.remove(&entry.name).is_ok() {
+                bytes -= entry_bytes;
+            }
+        }
+    }
+
+    // First out of sight, so that a removal cut short leaves nothing that looks complete.
+    fn remove(&self, name: &EntryName) -> io::Result<()> {
+        let folder = self.entry(name);
+        if folder.join("content").is_dir() {
+            fs::rename(folder.join("content"), folder.join("gone"))?;
+        }
+        fs::remove_dir_all(folder)
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        let folders = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let entry = |folder: fs::DirEntry| {
+            let name = EntryName(folder.file_name().into_string().ok()?);
+            let used = fs::read_to_string(folder.path().join("used")).unwrap_or_default();
+            Some(Entry { name, used: used.parse().unwrap_or(0) })
+        };
+        folders.filter_map(entry).collect()
+    }
+}
+
+struct Entry {
+    name: EntryName,
+    used: u64,
+}
+
+fn bytes_below(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let bytes = entries.map(|entry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => bytes_below(&entry.path()),
+        Ok(metadata) => metadata.len(),
+        Err(_) => 0,
+    });
+    bytes.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> EntryName {
+        EntryName(text.to_owned())
+    }
+
+    fn admit(cache: &Cache, text: &str) -> Cached {
+        let part = cache.part(&name(text)).unwrap();
+        fs::write(part.join("file"), [0; 1000]).unwrap();
+        cache.admit(&name(text), &part).unwrap()
+    }
+
+    #[test]
+    fn the_least_recently_used_entry_makes_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(folder.path().join("cache"), 2_100).unwrap();
+        drop((admit(&cache, "a"), admit(&cache, "b")));
+        assert!(cache.get(&name("a")).is_some());
+
+        drop(admit(&cache, "c"));
+
+        assert!(cache.get(&name("b")).is_none());
+        assert!(cache.get(&name("a")).is_some() && cache.get(&name("c")).is_some());
+    }
+
+    #[test]
+    fn an_entry_in_use_stays_even_in_a_full_cache() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(folder.path().join("cache"), 10).unwrap();
+        let first = admit(&cache, "a");
+        drop(admit(&cache, "b"));
+        assert!(first.folder.join("file").is_file());
+        drop(first);
+        drop(admit(&cache, "c"));
+        assert!(cache.get(&name("a")).is_none());
+    }
+
+    #[test]
+    fn an_unfinished_entry_is_not_found_and_keeps_what_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(folder.path().join("cache"), 10_000).unwrap();
+        fs::write(cache.part(&name("a")).unwrap().join("file"), b"half").unwrap();
+        assert!(cache.get(&name("a")).is_none());
+        assert_eq!(fs::read(cache.part(&name("a")).unwrap().join("file")).unwrap(), b"half");
+    }
+
+    #[test]
+    fn checkpoints_at_hand_are_named_by_their_weights() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(folder.path().join("cache"), 10_000).unwrap();
+        drop((admit(&cache, "a"), admit(&cache, "b")));
+        cache.note_weights(&name("a"), Digest::of(b"a")).unwrap();
+        cache.note_weights(&name("b"), Digest::of(b"b")).unwrap();
+        assert_eq!(cache.weights(), [Digest::of(b"b"), Digest::of(b"a")]);
+    }
+}

@@ -1,0 +1,200 @@
+//! What the user typed, and what the program needs: two types.
+//!
+//! Settings come from the command line, then the environment, then defaults that work on
+//! one machine without configuration. Nothing here talks to anybody.
+
+use std::{env, path::PathBuf, time::Duration};
+
+use anyhow::{Context, bail};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use selffer_core::ids::Name;
+
+use crate::{ambient, protocol::Device};
+
+/// What the user typed.
+#[derive(Debug, Parser)]
+#[command(
+    name = "workerd",
+    version,
+    about = "Trains networks for a coordinator, one at a time on each device"
+)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Arguments {
+    /// Something other than working for a coordinator.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The worker's settings.
+    #[command(flatten)]
+    pub work: WorkArguments,
+}
+
+/// Things to do other than work for a coordinator.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The child that trains: reads one request on standard input.
+    #[command(hide = true)]
+    Trainer,
+}
+
+/// What the user typed about working.
+#[derive(Debug, Args)]
+pub struct WorkArguments {
+    /// Train on the processor
+    #[arg(long)]
+    cpu: bool,
+    /// Threads to train with on the processor [default: all it has]
+    #[arg(long, value_name = "N", requires = "cpu", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: Option<u32>,
+    /// Train on this GPU, by CUDA index; may be repeated
+    #[arg(long, value_name = "INDEX")]
+    gpu: Vec<u32>,
+    /// Address of the coordinator
+    #[arg(long, env = "SELFFER_COORDINATOR", value_name = "URL", default_value = "http://127.0.0.1:7070")]
+    coordinator: String,
+    /// Name of this node; its workers are NAME/cpu0, NAME/gpu0 [default: the host's name]
+    #[arg(long, env = "SELFFER_NODE", value_name = "NAME")]
+    name: Option<Name>,
+    /// Folder for packs, checkpoints and running attempts [default: worker-NAME in the user's cache]
+    #[arg(long, env = "SELFFER_SCRATCH_DIR", value_name = "DIR")]
+    scratch_dir: Option<PathBuf>,
+    /// Most that cached packs and checkpoints may take, in GiB
+    #[arg(long, value_name = "GIB", default_value_t = 20)]
+    cache_gib: u64,
+    /// Seconds between the checkpoints of a training; 0 takes only the last
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    checkpoint_every: u64,
+    /// File with the token [default: the one that coordinatord wrote for this user]
+    #[arg(long, env = "SELFFER_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// End after so many seconds without work
+    #[arg(long, value_name = "SECONDS")]
+    idle_exit: Option<u64>,
+    /// How log lines look; RUST_LOG filters them
+    #[arg(long, env = "SELFFER_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What the daemon needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// This node.
+    pub node: Name,
+    /// Each with the name of its worker, `NODE/cpu0`.
+    pub devices: Vec<(String, Device)>,
+    /// Address of the coordinator.
+    pub coordinator: String,
+    /// Where the token lies, if the user said so.
+    pub token_file: Option<PathBuf>,
+    /// This daemon's own folder.
+    pub scratch: PathBuf,
+    /// Most that the cache may take.
+    pub cache_bytes_max: u64,
+    /// Between the checkpoints of a training; none takes only the last.
+    pub checkpoint_every: Option<Duration>,
+    /// End after so long without work.
+    pub idle_exit: Option<Duration>,
+    /// How log lines look.
+    pub log_format: LogFormat,
+}
+
+impl Config {
+    /// What the arguments and this machine amount to.
+    ///
+    /// # Errors
+    /// No device was named, or there is no folder to work in.
+    pub fn from_arguments(arguments: WorkArguments) -> anyhow::Result<Self> {
+        let node = arguments.name.clone().unwrap_or_else(ambient::node_name);
+        let devices = devices(&arguments, &node)?;
+        let scratch = match arguments.scratch_dir {
+            Some(folder) => folder,
+            None => cache_folder()?.join(format!("worker-{node}")),
+        };
+        // The trainer may be started from elsewhere, so its paths must not depend on the place.
+        let scratch = std::path::absolute(&scratch)
+            .with_context(|| format!("cannot tell where {} is", scratch.display()))?;
+        Ok(Self {
+            node,
+            devices,
+            coordinator: arguments.coordinator,
+            token_file: arguments.token_file,
+            scratch,
+            cache_bytes_max: arguments.cache_gib << 30,
+            checkpoint_every: (arguments.checkpoint_every > 0)
+                .then(|| Duration::from_secs(arguments.checkpoint_every)),
+            idle_exit: arguments.idle_exit.map(Duration::from_secs),
+            log_format: arguments.log_format,
+        })
+    }
+}
+
+fn devices(arguments: &WorkArguments, node: &Name) -> anyhow::Result<Vec<(String, Device)>> {
+    let mut devices = Vec::new();
+    if arguments.cpu {
+        let all = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = arguments.threads.map_or(all, |threads| threads as usize);
+        devices.push((format!("{node}/cpu0"), Device::Cpu { threads }));
+    }
+    let mut indices = arguments.gpu.clone();
+    indices.sort_unstable();
+    indices.dedup();
+    devices.extend(indices.into_iter().map(|index| (format!("{node}/gpu{index}"), Device::Gpu { index })));
+    if devices.is_empty() {
+        bail!("no device was named; say --cpu to train on the processor, or --gpu 0 for the first GPU");
+    }
+    if devices.len() > selffer_core::limits::WORKERS_PER_SESSION_MAX {
+        bail!("{} devices are more than one daemon holds; start a second one", devices.len());
+    }
+    Ok(devices)
+}
+
+fn cache_folder() -> anyhow::Result<PathBuf> {
+    let given = |key: &str| env::var_os(key).map(PathBuf::from).filter(|path| path.is_absolute());
+    given("XDG_CACHE_HOME")
+        .or_else(|| given("HOME").map(|home| home.join(".cache")))
+        .map(|cache| cache.join("selffer"))
+        .context("neither HOME nor XDG_CACHE_HOME names a folder; say --scratch-dir DIR")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(line: &str) -> anyhow::Result<Config> {
+        let arguments = Arguments::try_parse_from(line.split_whitespace())?;
+        Config::from_arguments(arguments.work)
+    }
+
+    #[test]
+    fn two_daemons_with_distinct_names_have_distinct_folders() {
+        let one = config("workerd --cpu --name one").unwrap();
+        let two = config("workerd --cpu --name two").unwrap();
+        assert_ne!(one.scratch, two.scratch);
+        assert_eq!(one.devices[0].0, "one/cpu0");
+    }
+
+    #[test]
+    fn a_daemon_without_a_device_is_told_what_to_say() {
+        let problem = config("workerd").unwrap_err().to_string();
+        assert!(problem.contains("--cpu"), "{problem}");
+        assert!(config("workerd --threads 2").is_err());
+        assert!(config("workerd --cpu --threads 0").is_err());
+        assert!(config("workerd --cpu --name ../x").is_err());
+    }
+
+    #[test]
+    fn threads_are_those_asked_for_and_a_zero_interval_takes_no_checkpoints() {
+        let config = config("workerd --cpu --threads 3 --checkpoint-every 0 --scratch-dir s").unwrap();
+        assert_eq!(config.devices[0].1, Device::Cpu { threads: 3 });
+        assert_eq!(config.checkpoint_every, None);
+        assert!(config.scratch.is_absolute());
+    }
+}

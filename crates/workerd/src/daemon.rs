@@ -1,0 +1,205 @@
+//! The daemon: one session, and for each device a loop of claim and attempt.
+//!
+//! It ends when it is told to, when it has been idle for long enough, or when the coordinator
+//! wants none of it. Told to stop, it publishes a checkpoint of what runs, gives the leases
+//! back and closes its session, all within half a minute.
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use selffer_core::limits::CLAIM_WAIT_MAX_S;
+use selffer_proto::v1;
+use selffer_training::{DeviceError, DeviceRequest, device_kind, select_device};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use tracing::{info, warn};
+
+use crate::{
+    ambient,
+    assignment::Task,
+    attempt,
+    cache::Cache,
+    calls::CALL_WITHIN,
+    config::Config,
+    lease::Order,
+    protocol::Device,
+    scratch::Scratch,
+    session::{Session, SessionError},
+};
+
+/// How long everything may take once the daemon is told to stop. Machines that are taken away
+/// often give half a minute.
+const STOP_WITHIN: Duration = Duration::from_secs(25);
+/// Pause after a claim that the coordinator did not take.
+const CLAIM_PAUSE: Duration = Duration::from_secs(2);
+
+/// What every attempt of this daemon works with.
+#[derive(Debug)]
+pub struct Daemon {
+    /// The way to the coordinator.
+    pub session: Arc<Session>,
+    /// Packs and checkpoints at hand.
+    pub cache: Cache,
+    /// Folder of the running attempts.
+    pub attempts: PathBuf,
+    /// This program, to start trainers.
+    pub executable: PathBuf,
+    /// Between the checkpoints of a training; none takes only the last.
+    pub checkpoint_every: Option<Duration>,
+}
+
+/// Works for the coordinator until the token is cancelled or an idle time has passed.
+///
+/// # Errors
+/// A device is not there, the scratch folder is not ours, or the coordinator wants no session.
+pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
+    let devices = config.devices.iter().map(|(worker, device)| describe(worker, *device));
+    let devices = devices.collect::<Result<Vec<_>, _>>()?;
+    let scratch = Scratch::take(&config.scratch)?;
+    let cache = Cache::open(scratch.cache(), config.cache_bytes_max)
+        .with_context(|| format!("cannot make {}", scratch.cache().display()))?;
+    let executable = ambient::executable().context("cannot tell which program this is")?;
+
+    let session = tokio::select! {
+        session = Session::open(&config, devices) => Arc::new(session?),
+        () = stop.cancelled() => return Ok(()),
+    };
+    info!(node = %config.node, coordinator = config.coordinator, "ready for work");
+    let daemon = Arc::new(Daemon {
+        session: session.clone(),
+        cache,
+        attempts: scratch.attempts(),
+        executable,
+        checkpoint_every: config.checkpoint_every,
+    });
+    let ended = daemon.serve(&config, &stop).await;
+    session.close().await;
+    Ok(ended?)
+}
+
+impl Daemon {
+    async fn serve(self: &Arc<Self>, config: &Config, stop: &CancellationToken) -> Result<(), SessionError> {
+        let mut workers = JoinSet::new();
+        for (worker, device) in &config.devices {
+            let worker = Worker {
+                daemon: self.clone(),
+                name: worker.clone(),
+                device: *device,
+                idle_exit: config.idle_exit,
+                stop: stop.clone(),
+            };
+            workers.spawn(worker.work());
+        }
+        let all_ended = async { while workers.join_next().await.is_some() {} };
+        let told_to_stop = async {
+            stop.cancelled().await;
+            self.session.leases.order_all(Order::Stop);
+            sleep(STOP_WITHIN).await;
+        };
+        tokio::select! {
+            () = all_ended => Ok(()),
+            () = told_to_stop => {
+                warn!("not everything ended in time; what is left is dropped");
+                Ok(())
+            }
+            lost = self.session.keep_alive() => lost,
+        }
+    }
+}
+
+/// One device, and its loop.
+struct Worker {
+    daemon: Arc<Daemon>,
+    name: String,
+    device: Device,
+    idle_exit: Option<Duration>,
+    stop: CancellationToken,
+}
+
+impl Worker {
+    // Never cancelled in an attempt: an attempt ends by its lease's orders.
+    async fn work(self) {
+        let mut claim_id = ambient::claim_id();
+        let mut idle_since = ambient::now();
+        let mut told = String::new();
+        while !self.stop.is_cancelled() && !self.is_idle_for_long(idle_since) {
+            let claimed = tokio::select! {
+                () = self.stop.cancelled() => return,
+                claimed = self.claim(claim_id.0.to_vec()) => claimed,
+            };
+            match claimed {
+                Ok(Some(assignment)) => {
+                    self.attempt(assignment).await;
+                    claim_id = ambient::claim_id();
+                    idle_since = ambient::now();
+                    told.clear();
+                }
+                // The same claim again: if the answer that brought a job was lost, it comes now.
+                Ok(None) => {}
+                Err(status) => {
+                    if told != status.message() {
+                        info!(worker = self.name, code = ?status.code(), reason = status.message(), "no claim taken");
+                        told = status.message().to_owned();
+                    }
+                    // The heartbeat finds out if the session is gone.
+                    self.daemon.session.news.notify_one();
+                    tokio::select! { () = self.stop.cancelled() => {} () = sleep(CLAIM_PAUSE) => {} }
+                }
+            }
+        }
+    }
+
+    fn is_idle_for_long(&self, idle_since: Instant) -> bool {
+        self.idle_exit.is_some_and(|idle| ambient::now().saturating_duration_since(idle_since) >= idle)
+    }
+
+    async fn claim(&self, claim_id: Vec<u8>) -> Result<Option<v1::Assignment>, Status> {
+        let session = &self.daemon.session;
+        let longest = Duration::from_secs(CLAIM_WAIT_MAX_S);
+        let wait = self.idle_exit.map_or(longest, |idle| longest.min(idle));
+        let draining = timeout(wait, session.until_claiming()).await.is_err();
+        if draining {
+            return Ok(None);
+        }
+        let cached = self.daemon.cache.weights();
+        let request = v1::ClaimRequest {
+            session_id: session.id(),
+            worker: self.name.clone(),
+            claim_id,
+            wait_ms: wait.as_millis() as u64,
+            cached_checkpoints: cached.iter().map(|digest| digest.0.to_vec()).collect(),
+        };
+        let answer = timeout(wait + CALL_WITHIN, session.workers().claim(request)).await;
+        let answer = answer.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time")))?;
+        Ok(answer.into_inner().assignment)
+    }
+
+    async fn attempt(&self, assignment: v1::Assignment) {
+        match Task::try_from(assignment) {
+            Ok(task) => attempt::run(&self.daemon, self.device, task, &self.stop).await,
+            // Unconfirmed, the lease returns by itself.
+            Err(error) => warn!(%error, "an assignment cannot be read"),
+        }
+    }
+}
+
+fn describe(worker: &str, device: Device) -> Result<v1::Device, DeviceError> {
+    let (request, threads) = match device {
+        Device::Cpu { threads } => (DeviceRequest::Cpu, threads),
+        Device::Gpu { index } => (DeviceRequest::Gpu(index), 0),
+    };
+    Ok(v1::Device {
+        worker: worker.to_owned(),
+        kind: device_kind(select_device(request)?),
+        threads: threads as u32,
+        memory_bytes: ambient::memory_bytes(),
+    })
+}

@@ -1,0 +1,142 @@
+//! Keeping the session alive: the inventory goes out, verdicts come back.
+//!
+//! A worker that cannot renew goes on training. It publishes nothing once its session may
+//! have expired, and gives its jobs up when they may have been handed to others (a tenth
+//! later than the coordinator may do so: both sides' clocks run, neither knows the other's).
+
+use std::time::Duration;
+
+use selffer_core::ids::Claim;
+use selffer_proto::{
+    convert::{phase_number, required},
+    v1,
+};
+use tokio::time::{sleep, timeout};
+use tonic::{Code, Status};
+use tracing::{info, warn};
+
+use crate::{
+    ambient,
+    lease::{Lease, Order, Report},
+    session::{Session, SessionError},
+};
+
+/// Heartbeats that news hurry are at least this far apart.
+const SPACING: Duration = Duration::from_secs(1);
+/// How long the answer to one may take.
+const WITHIN: Duration = Duration::from_secs(10);
+/// How soon a heartbeat that got no answer is repeated.
+const REPEAT: Duration = Duration::from_secs(2);
+
+impl Session {
+    /// Renews the session for ever, and opens it again when the coordinator does not know it.
+    ///
+    /// # Errors
+    /// The coordinator wants no session of this daemon; every lease is then ordered to drop.
+    pub async fn keep_alive(&self) -> Result<(), SessionError> {
+        loop {
+            let pause = match self.beat().await {
+                Ok(next) => next,
+                Err(status) if is_session_gone(&status) => {
+                    info!(reason = status.message(), "the session is gone; opening it again");
+                    self.reopen().await.inspect_err(|_| self.leases.order_all(Order::Drop))?;
+                    continue;
+                }
+                Err(status) => {
+                    self.judge_silence(&status);
+                    REPEAT
+                }
+            };
+            let spacing = SPACING.min(pause);
+            sleep(spacing).await;
+            tokio::select! {
+                () = sleep(pause - spacing) => {}
+                () = self.news.notified() => {}
+            }
+        }
+    }
+
+    /// Sends one heartbeat and obeys the answer, which says when the next one is due.
+    ///
+    /// # Errors
+    /// As the coordinator answered, or that it did not.
+    pub async fn beat(&self) -> Result<Duration, Status> {
+        let _one_at_a_time = self.beating.lock().await;
+        let standing = self.standing();
+        let sent_at = ambient::now();
+        let inventory = self.leases.all().iter().map(|lease| inventory(&lease.report(sent_at))).collect();
+        let request = v1::HeartbeatRequest { session_id: standing.id.to_string(), inventory };
+        let answer = timeout(WITHIN, self.workers().heartbeat(request)).await;
+        let answer =
+            answer.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time")))?.into_inner();
+
+        let interval = match answer.next_heartbeat_ms {
+            0 => standing.interval,
+            next_ms => Duration::from_millis(next_ms),
+        };
+        self.standing_mut().renewed_at = sent_at;
+        self.trusted.send_replace(true);
+        self.drain.send_replace(answer.drain);
+        answer.verdicts.into_iter().for_each(|verdict| self.obey(verdict));
+        Ok(interval)
+    }
+
+    /// Sends heartbeats until the coordinator has every point of this lease that it takes, or
+    /// the lease is gone.
+    pub async fn flush_metrics(&self, lease: &Lease) {
+        while lease.owes_metrics() > 0 && lease.ordered() < Order::Drop {
+            let owed = lease.owes_metrics();
+            match self.beat().await {
+                // It answered and stored none of them: it never will.
+                Ok(_) if lease.owes_metrics() == owed => return,
+                Ok(_) => {}
+                Err(_) => sleep(REPEAT).await,
+            }
+        }
+    }
+
+    fn obey(&self, verdict: v1::JobVerdict) {
+        let Ok(claim) = required::<_, Claim>("claim", verdict.claim) else { return };
+        let Some(lease) = self.leases.get(claim) else { return };
+        lease.metrics_stored(verdict.metrics_stored);
+        match v1::Verdict::try_from(verdict.verdict) {
+            Ok(v1::Verdict::Revoked) => lease.order(Order::Drop),
+            Ok(v1::Verdict::Cancel) => lease.order(Order::Stop),
+            // A verdict of a newer program is none of which we know that it ends something.
+            Ok(v1::Verdict::Ok | v1::Verdict::Unspecified) | Err(_) => {}
+        }
+    }
+
+    fn judge_silence(&self, status: &Status) {
+        let standing = self.standing();
+        let silence = ambient::now().saturating_duration_since(standing.renewed_at);
+        if silence > standing.ttl && self.trusted.send_replace(false) {
+            let silence_s = silence.as_secs();
+            warn!(
+                silence_s,
+                reason = status.message(),
+                "no heartbeat gets through; nothing is published until one does"
+            );
+        }
+        if silence > standing.lost_after + standing.lost_after / 10 && !self.leases.all().is_empty() {
+            warn!(silence_s = silence.as_secs(), "the leases are lost; ending their trainers");
+            self.leases.order_all(Order::Drop);
+        }
+    }
+}
+
+fn is_session_gone(status: &Status) -> bool {
+    matches!(status.code(), Code::FailedPrecondition | Code::NotFound | Code::Unauthenticated)
+}
+
+fn inventory(report: &Report) -> v1::Inventory {
+    v1::Inventory {
+        claim: Some(report.claim.into()),
+        phase: phase_number(Some(report.phase)),
+        iteration: report.iteration,
+        images_per_s: report.images_per_s,
+        progress_age_s: report.age_s,
+        phase_done: report.phase_done,
+        metrics: report.metrics.iter().map(v1::MetricPoint::from).collect(),
+    }
+}

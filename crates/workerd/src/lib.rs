@@ -1,0 +1,27 @@
+//! The worker daemon: leases jobs, trains each in a child process, uploads what comes out.
+//!
+//! The daemon owns sessions, leases and files; the child owns the training. Which job runs
+//! where, and what follows from a failure, the coordinator decides.
+
+pub mod ambient;
+pub mod assemble;
+pub mod assignment;
+pub mod attempt;
+pub mod cache;
+pub mod calls;
+pub mod child;
+pub mod config;
+pub mod daemon;
+pub mod fetch;
+pub mod heartbeat;
+pub mod lease;
+pub mod log_sender;
+pub mod logs;
+pub mod protocol;
+pub mod scratch;
+pub mod session;
+pub mod stop;
+pub mod telling;
+pub mod trainer;
+pub mod training;
+pub mod uploads;

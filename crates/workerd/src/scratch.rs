@@ -1,0 +1,118 @@
+//! The scratch folder: one daemon has it to itself.
+//!
+//! Holds `cache/` and `attempts/`. What a daemon that died left of its attempts is removed,
+//! unless its trainer still lives (then it goes the next time).
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{Read, Write},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+use tracing::debug;
+
+/// Name of the file in an attempt's folder that is locked while its trainer lives.
+pub const ATTEMPT_LOCK_FILE: &str = "lock";
+/// Name of the file that is locked while a daemon has the folder; holds its process id.
+const DAEMON_LOCK_FILE: &str = "workerd.lock";
+
+/// A scratch folder that is ours while this lives.
+#[derive(Debug)]
+pub struct Scratch {
+    folder: PathBuf,
+    _lock: File,
+}
+
+impl Scratch {
+    /// Takes a folder, made if it does not exist.
+    ///
+    /// # Errors
+    /// Another daemon has it, or it cannot be written.
+    pub fn take(folder: &Path) -> anyhow::Result<Self> {
+        let cannot_use = || format!("cannot use the scratch folder {}", folder.display());
+        fs::create_dir_all(folder).with_context(cannot_use)?;
+        let lock = lock(folder).with_context(cannot_use)?;
+        let scratch = Self { folder: folder.to_owned(), _lock: lock };
+        fs::create_dir_all(scratch.attempts()).with_context(cannot_use)?;
+        scratch.remove_leftovers();
+        Ok(scratch)
+    }
+
+    /// Folder of the cache.
+    #[must_use]
+    pub fn cache(&self) -> PathBuf {
+        self.folder.join("cache")
+    }
+
+    /// Folder of the running attempts.
+    #[must_use]
+    pub fn attempts(&self) -> PathBuf {
+        self.folder.join("attempts")
+    }
+
+    fn remove_leftovers(&self) {
+        for left in fs::read_dir(self.attempts()).into_iter().flatten().flatten() {
+            let lock = File::open(left.path().join(ATTEMPT_LOCK_FILE));
+            let lives = lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)));
+            if !lives {
+                debug!(attempt = ?left.file_name(), "removing what an attempt left");
+                let _ = fs::remove_dir_all(left.path());
+            }
+        }
+    }
+}
+
+fn lock(folder: &Path) -> anyhow::Result<File> {
+    let path = folder.join(DAEMON_LOCK_FILE);
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            file.read_to_string(&mut holder)?;
+            bail!(
+                "workerd with process id {} is running on it; give this one a name of its own with --name, \
+                 or another folder with --scratch-dir",
+                holder.trim()
+            );
+        }
+        Err(TryLockError::Error(error)) => return Err(error.into()),
+    }
+    file.set_len(0)?;
+    writeln!(file, "{}", std::process::id())?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_daemon_is_refused_and_told_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Scratch::take(folder.path()).unwrap();
+
+        let refusal = format!("{:#}", Scratch::take(folder.path()).unwrap_err());
+
+        assert!(refusal.contains("--name") && refusal.contains(&std::process::id().to_string()), "{refusal}");
+        drop(first);
+        Scratch::take(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn leftovers_of_dead_trainers_go_and_those_of_living_ones_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let attempts = Scratch::take(folder.path()).unwrap().attempts();
+        for name in ["dead", "alive"] {
+            fs::create_dir(attempts.join(name)).unwrap();
+            fs::write(attempts.join(name).join(ATTEMPT_LOCK_FILE), b"").unwrap();
+        }
+        let alive = File::open(attempts.join("alive").join(ATTEMPT_LOCK_FILE)).unwrap();
+        alive.lock().unwrap();
+
+        Scratch::take(folder.path()).unwrap();
+
+        assert!(attempts.join("alive").exists() && !attempts.join("dead").exists());
+    }
+}
