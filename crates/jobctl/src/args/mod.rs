@@ -1,0 +1,193 @@
+//! What a person types: commands, options and their help.
+//!
+//! Nothing here acts; `commands` does. Every command's help ends with examples that work
+//! as they stand.
+
+mod data;
+mod studies;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub(crate) use data::{DataCommand, ImportArgs, ImportFormat, PackArg, PacksArg, PushArgs, SplitArgs};
+pub(crate) use studies::{
+    CompletionShell, CompletionsArgs, ListArgs, ListCommand, LogsArgs, PlanArgs, ReportArgs, ShowArgs,
+    StateArg, SubmitArgs, WaitArgs, WatchArgs,
+};
+
+use crate::output::Format;
+
+const GLOBAL: &str = "Global options";
+
+/// Plans, submits and follows studies of how transferable a network's features are.
+#[derive(Debug, Parser)]
+#[command(
+    name = "jobctl",
+    version,
+    arg_required_else_help = true,
+    after_help = "\
+Examples:
+  jobctl plan examples/grids/fashion-demo.yaml
+  jobctl submit examples/grids/fashion-demo.yaml --follow
+  jobctl report last --out results
+
+A study is chosen by its name or `last`, a job by [STUDY:]NAME (random-0/A3B) or by at
+least 8 hex digits of its key.
+Exit codes: 0 done, 1 error, 2 wrong usage or grid, 3 not found, 4 not permitted,
+5 no coordinator, 6 conflict, 100 study has failed jobs, 101 not finished in time,
+103 study cancelled, 130 interrupted."
+)]
+pub(crate) struct Arguments {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What holds for every command.
+#[derive(Args, Debug)]
+pub(crate) struct CommonArgs {
+    /// Address of the coordinator
+    #[arg(
+        long,
+        global = true,
+        help_heading = GLOBAL,
+        env = "SELFFER_COORDINATOR",
+        hide_env_values = true,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:7070"
+    )]
+    pub(crate) coordinator: String,
+    /// File with the access token; found by itself for a coordinator of your own
+    #[arg(
+        long,
+        global = true,
+        help_heading = GLOBAL,
+        env = "SELFFER_TOKEN_FILE",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Form of the result
+    #[arg(
+        short,
+        long,
+        global = true,
+        help_heading = GLOBAL,
+        value_enum,
+        hide_possible_values = true,
+        value_name = "table|json|csv|name",
+        default_value = "table"
+    )]
+    pub(crate) output: Format,
+}
+
+/// One command.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show what a grid would train; changes nothing and needs no coordinator
+    #[command(after_help = "\
+Examples:
+  jobctl plan grid.yaml                      counts, reuse, cost
+  jobctl plan grid.yaml -o csv > cells.csv   every network
+  jobctl plan grid.yaml --manifest packs/cifar-10")]
+    Plan(PlanArgs),
+    /// Check a grid; changes nothing and needs no coordinator
+    #[command(after_help = "\
+Example:
+  jobctl lint grid.yaml && echo fine")]
+    Lint(PlanArgs),
+    /// Submit a grid as a study
+    #[command(after_help = "\
+Examples:
+  jobctl submit grid.yaml             shows the plan and asks
+  jobctl submit grid.yaml -y --follow submits and shows progress until it ends
+
+Submitting the same study again changes nothing. Networks that are already trained, for
+whatever study, are shared.")]
+    Submit(SubmitArgs),
+    /// List studies, jobs, workers or packs
+    #[command(after_help = "\
+Examples:
+  jobctl list studies
+  jobctl list jobs last --state failed
+  jobctl list workers -o json")]
+    List(ListArgs),
+    /// Show everything about a study or a job
+    #[command(after_help = "\
+Examples:
+  jobctl show last
+  jobctl show random-0/A3B                a job of the newest study
+  jobctl show fashion-demo:random-0/A3B
+  jobctl show 5f1c9a02                    a job by its key")]
+    Show(ShowArgs),
+    /// Follow a study until it ends
+    #[command(after_help = "\
+Example:
+  jobctl watch last
+
+Ctrl-C stops watching, not the study. Ends with 0 if every network was trained, 100 if
+some failed or are held, 103 if it was cancelled.")]
+    Watch(WatchArgs),
+    /// Wait until a study ends, without showing anything
+    #[command(after_help = "\
+Example:
+  jobctl wait last --timeout 2h && jobctl report last --out results
+
+Ends as `watch` does, and with 101 when the time is over.")]
+    Wait(WaitArgs),
+    /// Show the trainer's log of a job
+    #[command(after_help = "\
+Examples:
+  jobctl logs random-0/baseA
+  jobctl logs -f random-0/A3B    goes on until the job ends")]
+    Logs(LogsArgs),
+    /// Show a study's results, and draw the transfer figure
+    #[command(after_help = "\
+Examples:
+  jobctl report last                  the tables
+  jobctl report last --out results    also the figure as SVG and PNG, JSON and CSV
+  jobctl report last -o json")]
+    Report(ReportArgs),
+    /// Bring in, look at and send image sets
+    #[command(subcommand)]
+    Data(DataCommand),
+    /// Print a script that completes commands in your shell
+    #[command(after_help = "\
+Examples:
+  jobctl completions bash > /etc/bash_completion.d/jobctl
+  jobctl completions zsh > ~/.zfunc/_jobctl
+  jobctl completions fish > ~/.config/fish/completions/jobctl.fish")]
+    Completions(CompletionsArgs),
+}
+
+/// Whether the words ask for JSON, found even where they make no sense as a whole, so that
+/// a usage error can be told in the form that was asked for.
+pub(crate) fn ask_for_json(words: &[std::ffi::OsString]) -> bool {
+    let texts: Vec<&str> = words.iter().map(|word| word.to_str().unwrap_or_default()).collect();
+    let joined = texts.iter().any(|word| matches!(*word, "-ojson" | "-o=json" | "--output=json"));
+    joined || texts.windows(2).any(|pair| matches!(pair[0], "-o" | "--output") && pair[1] == "json")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn json_is_recognised_in_every_spelling() {
+        for words in [["-o", "json"], ["--output", "json"], ["x", "-ojson"], ["x", "--output=json"]] {
+            assert!(ask_for_json(&words.map(Into::into)), "{words:?}");
+        }
+        assert!(!ask_for_json(&["-o", "table"].map(Into::into)));
+    }
+}

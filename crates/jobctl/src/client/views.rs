@@ -1,0 +1,191 @@
+//! What the coordinator tells, in this program's own terms.
+//!
+//! Nothing outside `client` sees a wire message.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use selffer_core::{
+    ids::{Digest, JobKey},
+    job::{Phase, StateKind},
+    outcome::{JobResult, MetricPoint},
+    spec::Half,
+};
+
+/// A study and how far it is.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct StudyView {
+    pub(crate) name: String,
+    pub(crate) dataset: String,
+    pub(crate) pack_digest: Digest,
+    pub(crate) network: String,
+    pub(crate) created_at: DateTime<Utc>,
+    /// Jobs in each state; states without jobs may be missing.
+    pub(crate) counts: BTreeMap<StateKind, u32>,
+    /// Floating-point operations of all its jobs.
+    pub(crate) work_total: f64,
+    /// Of those, done.
+    pub(crate) work_done: f64,
+    /// Seconds left at the pace of the running workers.
+    pub(crate) eta_s: Option<f64>,
+    /// Seconds from submission to now, or to the last job's end.
+    pub(crate) elapsed_s: f64,
+}
+
+impl StudyView {
+    /// Jobs in all.
+    pub(crate) fn jobs(&self) -> u32 {
+        self.counts.values().sum()
+    }
+
+    /// Jobs in this state.
+    pub(crate) fn count(&self, state: StateKind) -> u32 {
+        self.counts.get(&state).copied().unwrap_or(0)
+    }
+
+    /// Share of the work that is done, 0..=1.
+    pub(crate) fn share_done(&self) -> f64 {
+        if self.work_total > 0.0 { (self.work_done / self.work_total).clamp(0.0, 1.0) } else { 0.0 }
+    }
+}
+
+/// One network of a study, as lists show it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct JobView {
+    /// Within its study: `random-0/A3B`.
+    pub(crate) name: String,
+    pub(crate) key: JobKey,
+    pub(crate) state: StateKind,
+    /// Only of a running job.
+    pub(crate) phase: Option<Phase>,
+    pub(crate) attempt: u32,
+    pub(crate) worker: Option<String>,
+    pub(crate) iteration: u32,
+    pub(crate) iterations: u32,
+    pub(crate) images_per_s: f32,
+    /// Of the newest test, 0..=1.
+    pub(crate) top1: Option<f64>,
+    /// Why it waits, is held or failed.
+    pub(crate) reason: Option<String>,
+    pub(crate) eta_s: Option<f64>,
+    pub(crate) split: String,
+    /// As the paper calls it: `BnB+`.
+    pub(crate) treatment: String,
+    pub(crate) layers_copied: u32,
+    pub(crate) source: Option<Half>,
+    pub(crate) target: Half,
+    pub(crate) seed: u64,
+    pub(crate) images_per_class: Option<u32>,
+    /// Of a succeeded job, where results were asked for.
+    pub(crate) result: Option<JobResult>,
+}
+
+/// One job with everything that is known about it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct JobDetail {
+    pub(crate) job: JobView,
+    pub(crate) spec_json: String,
+    pub(crate) attempts: Vec<AttemptView>,
+    /// Of the newest attempt.
+    pub(crate) metrics: Vec<MetricPoint>,
+    pub(crate) events: Vec<EventView>,
+    /// All that want it, as `STUDY:NAME`.
+    pub(crate) studies: Vec<String>,
+    pub(crate) final_checkpoint_id: Option<String>,
+    /// The network that it copies from.
+    pub(crate) source_name: Option<String>,
+}
+
+/// One execution of a job.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct AttemptView {
+    pub(crate) attempt: u32,
+    pub(crate) worker: String,
+    pub(crate) device_kind: String,
+    pub(crate) started_at: DateTime<Utc>,
+    pub(crate) ended_at: Option<DateTime<Utc>>,
+    /// None while it runs.
+    pub(crate) outcome: Option<String>,
+    pub(crate) message: String,
+}
+
+/// One thing that happened to a job.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct EventView {
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) what: String,
+    pub(crate) detail: String,
+}
+
+/// A piece of a log.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct LogView {
+    pub(crate) attempt: u32,
+    pub(crate) text: String,
+    pub(crate) next_offset: u64,
+    /// Whether nothing will follow.
+    pub(crate) ended: bool,
+}
+
+/// A worker and what it runs.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct WorkerView {
+    pub(crate) worker: String,
+    pub(crate) device_kind: String,
+    pub(crate) threads: u32,
+    pub(crate) alive: bool,
+    /// Seconds since its last heartbeat.
+    pub(crate) silent_s: f64,
+    /// `STUDY:NAME`.
+    pub(crate) job: Option<String>,
+    pub(crate) phase: Option<Phase>,
+    pub(crate) images_per_s: f32,
+    pub(crate) version: String,
+}
+
+/// A pack in the store.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PackView {
+    pub(crate) name: String,
+    pub(crate) digest: Digest,
+    pub(crate) classes: u32,
+    pub(crate) train_images: u64,
+    pub(crate) validation_images: u64,
+    pub(crate) bytes: u64,
+}
+
+/// What became of a submission.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Submitted {
+    pub(crate) study: String,
+    /// The same study with the same content was there.
+    pub(crate) existed: bool,
+    pub(crate) jobs: u32,
+    /// Of those, brought by other studies.
+    pub(crate) shared: u32,
+    /// Of those, trained already.
+    pub(crate) succeeded: u32,
+}
+
+/// A change of a watched study.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct WatchView {
+    pub(crate) study: StudyView,
+    /// All jobs in the first ones, later those that changed.
+    pub(crate) jobs: Vec<JobView>,
+}
+
+/// The word for a phase, as shown and sent.
+pub(crate) fn phase_word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Fetching => "fetching",
+        Phase::Training => "training",
+        Phase::Testing => "testing",
+        Phase::Uploading => "uploading",
+    }
+}
+
+/// A time in ISO 8601, UTC.
+pub(crate) fn iso(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}

@@ -1,0 +1,137 @@
+//! `jobctl data inspect` and `verify`: what a pack holds, and whether it is whole.
+
+use std::path::Path;
+
+use selffer_core::{pack::PackManifest, spec::Half};
+use selffer_data::Pack;
+use serde::Serialize;
+
+use super::find::{Found, find, local_folder, not_found};
+use crate::{
+    args::{CommonArgs, PackArg},
+    exit::Exit,
+    output::{
+        Screen, human,
+        table::{self, Cell, Column, Side},
+    },
+};
+
+/// Describes a pack, wherever it is.
+pub(super) async fn inspect(common: &CommonArgs, args: &PackArg, screen: &Screen) -> anyhow::Result<Exit> {
+    let Found { manifest, place } = find(common, args).await?;
+    let document = PackDescription::of(&manifest);
+    let text = format!(
+        "{}\n{}",
+        description(&args.pack, &place, &manifest),
+        table::render(&CLASS_COLUMNS, &document.classes, screen.look)
+    );
+    screen.item(&args.pack, &document, &text)?;
+    Ok(Exit::Ok)
+}
+
+/// Compares every byte of a local pack with its digests.
+pub(super) fn verify(args: &PackArg, screen: &Screen) -> anyhow::Result<Exit> {
+    let Some(folder) = local_folder(&args.pack, &args.packs) else {
+        return Err(not_found(&args.pack, "nor a local pack's name").into());
+    };
+    let pack = Pack::open(&folder)?;
+    pack.verify()?;
+    let document =
+        Verified { schema: "selffer.pack-verified/v1", digest: pack.digest().to_string(), whole: true };
+    screen.item(&args.pack, &document, &verified_text(&folder, &pack))?;
+    Ok(Exit::Ok)
+}
+
+#[derive(Serialize)]
+struct Verified {
+    schema: &'static str,
+    digest: String,
+    whole: bool,
+}
+
+fn verified_text(folder: &Path, pack: &Pack) -> String {
+    let images = pack.train().len() + pack.validation().len();
+    let images = human::counted(images as u64, "image");
+    format!("{} is whole: {images}, digest {}\n", folder.display(), pack.digest())
+}
+
+/// `selffer.pack-description/v1`.
+#[derive(Serialize)]
+struct PackDescription {
+    schema: &'static str,
+    digest: String,
+    height: u32,
+    width: u32,
+    channels: u32,
+    train_images: u64,
+    validation_images: u64,
+    groupings: Vec<String>,
+    classes: Vec<ClassRecord>,
+}
+
+#[derive(Serialize)]
+struct ClassRecord {
+    index: usize,
+    name: String,
+    train_images: u64,
+    validation_images: u64,
+}
+
+impl PackDescription {
+    fn of(manifest: &PackManifest) -> Self {
+        let record = |(index, class): (usize, &selffer_core::pack::Class)| ClassRecord {
+            index,
+            name: class.name.clone(),
+            train_images: manifest.train.images_per_class[index],
+            validation_images: manifest.validation.images_per_class[index],
+        };
+        Self {
+            schema: "selffer.pack-description/v1",
+            digest: manifest.digest().to_string(),
+            height: manifest.image.height,
+            width: manifest.image.width,
+            channels: manifest.image.channels,
+            train_images: manifest.train.images(),
+            validation_images: manifest.validation.images(),
+            groupings: manifest.groupings.keys().cloned().collect(),
+            classes: manifest.classes.iter().enumerate().map(record).collect(),
+        }
+    }
+}
+
+const CLASS_COLUMNS: [Column<ClassRecord>; 4] = [
+    Column { title: "CLASS", side: Side::Right, cell: |class| class.index.to_string().into() },
+    Column { title: "NAME", side: Side::Left, cell: |class| Cell::from(class.name.as_str()) },
+    Column { title: "TRAIN", side: Side::Right, cell: |class| human::count(class.train_images).into() },
+    Column {
+        title: "VALIDATION",
+        side: Side::Right,
+        cell: |class| human::count(class.validation_images).into(),
+    },
+];
+
+fn description(name: &str, place: &str, manifest: &PackManifest) -> String {
+    let image = manifest.image;
+    let shards = manifest.train.shards.iter().chain(&manifest.validation.shards);
+    let mut facts = vec![
+        ("place", place.to_owned()),
+        ("digest", manifest.digest().to_string()),
+        (
+            "images",
+            format!(
+                "{}×{} pixels, {}",
+                image.height,
+                image.width,
+                human::counted(image.channels.into(), "channel")
+            ),
+        ),
+        ("train", human::counted(manifest.train.images(), "image")),
+        ("validation", human::counted(manifest.validation.images(), "image")),
+        ("size", human::bytes(shards.map(|shard| shard.bytes).sum())),
+    ];
+    for (grouping, halves) in &manifest.groupings {
+        let a = halves.iter().filter(|half| **half == Half::A).count();
+        facts.push(("grouping", format!("{grouping}: A has {a} classes, B has {}", halves.len() - a)));
+    }
+    human::facts(name, &facts)
+}

@@ -1,0 +1,197 @@
+//! `jobctl data push`: a local pack into the store.
+//!
+//! Only chunks that the store lacks are sent, so an interrupted push goes on where it was
+//! when it is repeated.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use selffer_artifacts::{cut_file, read_chunk_of_file};
+use selffer_core::{
+    artifact::{Chunk, Manifest, Object},
+    identity::canonical_json,
+    ids::{Digest, Name},
+    pack::PackManifest,
+};
+use selffer_data::Pack;
+use serde::Serialize;
+
+use super::find::{local_folder, not_found};
+use crate::{
+    args::{CommonArgs, PushArgs},
+    client::Client,
+    exit::{Exit, Failure},
+    output::{
+        Screen, human,
+        progress::{Progress, Unit},
+    },
+};
+
+/// How many chunks are on their way at a time; 8 MiB each.
+const CHUNKS_AT_A_TIME: usize = 4;
+
+/// Sends a local pack.
+pub(super) async fn run(common: &CommonArgs, args: &PushArgs, screen: &Screen) -> anyhow::Result<Exit> {
+    let Some(folder) = local_folder(&args.pack, &args.packs) else {
+        return Err(not_found(&args.pack, "nor a local pack's name").into());
+    };
+    let own_name = folder.canonicalize()?.file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = args.name.clone().or(own_name).unwrap_or_default();
+    let name: Name = name.parse().map_err(|error| Failure::new(Exit::Usage, format!("--name: {error}")))?;
+    push(&Client::connect(common).await?, screen, &folder, &name).await
+}
+
+/// Sends the pack in this folder and registers it under a name.
+pub(super) async fn push(
+    client: &Client,
+    screen: &Screen,
+    folder: &Path,
+    name: &Name,
+) -> anyhow::Result<Exit> {
+    let pack = Pack::open(folder)?;
+    let manifest = cut(screen, folder, pack.manifest())?;
+    let (digest, missing) = client.begin_pack(canonical_json(pack.manifest()), &manifest).await?;
+    let sent = send_missing(client, screen, folder, (digest, &manifest), &missing).await?;
+    client.publish_pack(digest, name.as_str()).await?;
+    let mut document = PackDocument::new("selffer.pack-pushed/v1", name, pack.manifest(), Some(folder));
+    document.bytes_sent = Some(sent);
+    let how_much = match sent {
+        0 => "all of it was there already".to_owned(),
+        sent => format!("{} sent", human::bytes(sent)),
+    };
+    screen.item(name.as_str(), &document, &format!("{name} is in the store ({how_much})\n"))?;
+    Ok(Exit::Ok)
+}
+
+/// What import and push answer to programs.
+#[derive(Serialize)]
+pub(super) struct PackDocument {
+    schema: &'static str,
+    name: String,
+    digest: String,
+    folder: Option<String>,
+    classes: usize,
+    train_images: u64,
+    validation_images: u64,
+    bytes_sent: Option<u64>,
+}
+
+impl PackDocument {
+    /// About this pack; nothing sent yet.
+    pub(super) fn new(
+        schema: &'static str,
+        name: &Name,
+        manifest: &PackManifest,
+        folder: Option<&Path>,
+    ) -> Self {
+        Self {
+            schema,
+            name: name.to_string(),
+            digest: manifest.digest().to_string(),
+            folder: folder.map(|folder| folder.display().to_string()),
+            classes: manifest.classes.len(),
+            train_images: manifest.train.images(),
+            validation_images: manifest.validation.images(),
+            bytes_sent: None,
+        }
+    }
+}
+
+/// Reads every shard once and cuts it into chunks.
+fn cut(screen: &Screen, folder: &Path, pack: &PackManifest) -> anyhow::Result<Manifest> {
+    let shards = || pack.train.shards.iter().chain(&pack.validation.shards);
+    let total = shards().map(|shard| shard.bytes).sum();
+    let mut progress = Progress::start(screen, "reading the pack", Unit::Bytes, total);
+    let (mut objects, mut done) = (Vec::new(), 0);
+    for shard in shards() {
+        objects.push(cut_file(&shard.file, &folder.join(&shard.file))?);
+        done += shard.bytes;
+        progress.set(done);
+    }
+    progress.finish();
+    Ok(Manifest { objects })
+}
+
+/// Sends each missing chunk once; answers how many bytes that were.
+async fn send_missing(
+    client: &Client,
+    screen: &Screen,
+    folder: &Path,
+    (digest, manifest): (Digest, &Manifest),
+    missing: &[Digest],
+) -> anyhow::Result<u64> {
+    let pieces = pieces(folder, manifest, missing);
+    let total = pieces.iter().map(|piece| piece.chunk().bytes).sum();
+    let mut progress = Progress::start(screen, "sending", Unit::Bytes, total);
+    let mut sent = 0;
+    let mut sending = stream::iter(pieces)
+        .map(|piece| send(client.clone(), digest, piece))
+        .buffer_unordered(CHUNKS_AT_A_TIME);
+    while let Some(bytes) = sending.try_next().await? {
+        sent += bytes;
+        progress.set(sent);
+    }
+    progress.finish();
+    Ok(sent)
+}
+
+/// One chunk, and where its bytes are.
+#[derive(Clone)]
+struct Piece {
+    path: PathBuf,
+    object: Arc<Object>,
+    index: usize,
+}
+
+impl Piece {
+    fn chunk(&self) -> &Chunk {
+        &self.object.chunks[self.index]
+    }
+}
+
+fn pieces(folder: &Path, manifest: &Manifest, missing: &[Digest]) -> Vec<Piece> {
+    let missing: HashSet<Digest> = missing.iter().copied().collect();
+    let mut first_of = BTreeMap::new();
+    for object in &manifest.objects {
+        let (path, object) = (folder.join(&object.name), Arc::new(object.clone()));
+        for (index, chunk) in object.chunks.iter().enumerate() {
+            if missing.contains(&chunk.digest) {
+                let piece = Piece { path: path.clone(), object: object.clone(), index };
+                first_of.entry(chunk.digest).or_insert(piece);
+            }
+        }
+    }
+    first_of.into_values().collect()
+}
+
+async fn send(client: Client, digest: Digest, piece: Piece) -> anyhow::Result<u64> {
+    let chunk = piece.chunk().clone();
+    let read = move || read_chunk_of_file(&piece.path, &piece.object, piece.index);
+    let bytes = tokio::task::spawn_blocking(read).await??;
+    client.put_pack_chunk(digest, &chunk, &bytes).await?;
+    Ok(chunk.bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use selffer_artifacts::cut_bytes;
+    use selffer_core::limits::CHUNK_BYTES_MAX;
+
+    use super::*;
+
+    #[test]
+    fn a_chunk_that_occurs_twice_is_sent_once() {
+        let zeros = vec![0; 2 * CHUNK_BYTES_MAX as usize];
+        let manifest = Manifest { objects: vec![cut_bytes("a", &zeros), cut_bytes("b", b"other")] };
+        let missing: Vec<Digest> = manifest.chunks().map(|chunk| chunk.digest).collect();
+
+        let pieces = pieces(Path::new("folder"), &manifest, &missing);
+
+        assert_eq!(missing.len(), 3);
+        assert_eq!(pieces.len(), 2);
+    }
+}

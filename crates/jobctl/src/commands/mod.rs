@@ -1,0 +1,39 @@
+//! What each command does. One file a command.
+
+mod completions;
+mod data;
+mod lint;
+mod list;
+mod logs;
+mod plan;
+mod planning;
+mod records;
+mod report;
+mod show;
+mod submit;
+mod watch;
+
+use crate::{
+    args::{Arguments, Command},
+    client::Client,
+    exit::Exit,
+    output::Screen,
+};
+
+/// Does what was asked for.
+pub(crate) async fn run(arguments: &Arguments, screen: &Screen) -> anyhow::Result<Exit> {
+    let common = &arguments.common;
+    match &arguments.command {
+        Command::Plan(args) => plan::run(common, args, screen).await,
+        Command::Lint(args) => lint::run(common, args, screen).await,
+        Command::Submit(args) => submit::run(common, args, screen).await,
+        Command::Data(command) => data::run(common, command, screen).await,
+        Command::Completions(args) => completions::run(args.shell, screen),
+        Command::List(args) => list::run(&Client::connect(common).await?, screen, &args.what).await,
+        Command::Show(args) => show::run(&Client::connect(common).await?, screen, &args.selector).await,
+        Command::Watch(args) => watch::watch(&Client::connect(common).await?, screen, &args.study).await,
+        Command::Wait(args) => watch::wait(&Client::connect(common).await?, screen, args).await,
+        Command::Logs(args) => logs::run(&Client::connect(common).await?, screen, args).await,
+        Command::Report(args) => report::run(&Client::connect(common).await?, screen, args).await,
+    }
+}

@@ -1,0 +1,12 @@
+//! The command line as a person or a script meets it, without a coordinator.
+
+#[cfg(test)]
+mod grids;
+#[cfg(test)]
+mod help;
+#[cfg(test)]
+mod program;
+#[cfg(test)]
+mod splits;
+#[cfg(test)]
+mod unreachable;
