@@ -94,7 +94,8 @@ impl Plan {
             reused: known
                 .map(|_| study.cells.iter().filter(|cell| state_of(cell).is_some_and(is_reused)).count()),
             by_treatment,
-            flops: untrained().map(|cell| cell.flops).sum(),
+            // An empty sum would be minus zero.
+            flops: untrained().map(|cell| cell.flops).fold(0.0, |sum, flops| sum + flops),
             gpu_hours: None,
             checkpoint_bytes: untrained().map(|cell| cost::checkpoint_bytes(&cell.spec)).sum(),
             makespan_hours: None,
