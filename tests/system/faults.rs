@@ -95,6 +95,10 @@ fn a_worker_told_to_stop_gives_its_job_back_and_ends_in_good_order() {
 fn every_program_ends_on_a_signal_and_leaves_no_process_behind() {
     let mut fleet = fleet_with_images();
     let worker = fleet.start_worker("one", 1).id();
+    wait::until("a worker", PATIENCE, || {
+        let list = fleet.jobctl_json(&["list", "workers"]);
+        list["workers"].as_array().is_some_and(|workers| !workers.is_empty())
+    });
     let mut coordinator = fleet.coordinator.take().unwrap();
     let mut worker_process = fleet.workers.remove(0);
 

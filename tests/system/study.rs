@@ -21,9 +21,9 @@ fn a_study_runs_to_its_figure_and_a_second_one_reuses_every_network() {
     let out = fleet.path("report");
     let table = fleet.jobctl_ok(&["report", "small", "--out", out.to_str().unwrap()]);
     assert!(table.contains("random-0/A3B+"), "{table}");
-    let svg = std::fs::read_to_string(out.join("figure2.svg")).unwrap();
+    let svg = std::fs::read_to_string(out.join("transfer.svg")).unwrap();
     assert!(svg.contains("<svg"));
-    let png = std::fs::read(out.join("figure2.png")).unwrap();
+    let png = std::fs::read(out.join("transfer.png")).unwrap();
     assert!(png.starts_with(b"\x89PNG") && png.len() > 10_000);
 
     let again = fleet.write("again.yaml", &SMALL_GRID.replace("study: small", "study: again"));

@@ -88,7 +88,12 @@ impl PrivateServer {
     /// # Errors
     /// It does not end in time.
     pub async fn stop(self) -> Result<(), PrivateServerError> {
-        process::stop(&self.folders, self.process).await
+        process::stop(&self.folders, self.process).await?;
+        // It may lie under /tmp, where nobody else would tidy up; the next start makes it anew.
+        if let Err(error) = std::fs::remove_dir(&self.folders.socket) {
+            tracing::info!(folder = %self.folders.socket.display(), %error, "socket folder is left behind");
+        }
+        Ok(())
     }
 }
 

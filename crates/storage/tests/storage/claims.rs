@@ -136,8 +136,8 @@ async fn a_lease_that_nobody_confirms_returns_and_costs_no_budget() {
     assert_eq!(db.time_out_confirmations(Duration::from_secs(3600)).await.unwrap(), 0);
     assert_eq!(db.time_out_confirmations(Duration::ZERO).await.unwrap(), 1);
 
-    assert!(is_stale(db.confirm(&holder).await));
-    assert!(is_stale(db.assignment(lease.claim.claim_id, session_id).await));
+    assert!(is_stale(&db.confirm(&holder).await));
+    assert!(is_stale(&db.assignment(lease.claim.claim_id, session_id).await));
     let again = db.claim_best(session_id, "node1").await;
     assert_eq!((again.claim.job_id, again.attempt.0), (lease.claim.job_id, 2));
     let mut raw = db.raw().await;
@@ -171,14 +171,14 @@ async fn a_stale_claim_is_refused_everywhere_and_the_new_one_untouched() {
     db.confirm(&new).await.unwrap();
 
     let failure = Failure { class: FailureClass::TrainerError, message: "late".to_owned() };
-    assert!(is_stale(db.confirm(&old).await));
-    assert!(is_stale(db.give_back(&old, GiveBackReason::WorkerStopping).await));
-    assert!(is_stale(db.fail(&old, &failure, 5).await));
-    assert!(is_stale(db.complete(&old, &result(), checkpoint_id).await));
-    assert!(is_stale(db.begin_checkpoint(&old, &began).await));
-    assert!(is_stale(db.open_checkpoint(&old, checkpoint_id).await));
-    assert!(is_stale(db.publish_checkpoint(&old, checkpoint_id).await));
-    assert!(is_stale(db.append_log(&old, 0, "late").await));
+    assert!(is_stale(&db.confirm(&old).await));
+    assert!(is_stale(&db.give_back(&old, GiveBackReason::WorkerStopping).await));
+    assert!(is_stale(&db.fail(&old, &failure, 5).await));
+    assert!(is_stale(&db.complete(&old, &result(), checkpoint_id).await));
+    assert!(is_stale(&db.begin_checkpoint(&old, &began).await));
+    assert!(is_stale(&db.open_checkpoint(&old, checkpoint_id).await));
+    assert!(is_stale(&db.publish_checkpoint(&old, checkpoint_id).await));
+    assert!(is_stale(&db.append_log(&old, 0, "late").await));
     let answer = db.heartbeat(old_session, &[item(old.claim)]).await.unwrap();
     assert_eq!(answer.verdicts[0].verdict, Verdict::Revoked);
 

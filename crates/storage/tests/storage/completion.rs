@@ -90,7 +90,7 @@ async fn a_failed_source_holds_its_dependants_until_somebody_wants_them_again() 
     let again = db.submit_yaml(TRANSFER).await;
     assert!(again.existed);
     assert_eq!(db.states().await, "waiting 8, ready 2");
-    assert!(is_stale(db.complete(&holder, &result(), selffer_core::ids::CheckpointId(uuid())).await));
+    assert!(is_stale(&db.complete(&holder, &result(), selffer_core::ids::CheckpointId(uuid())).await));
     db.finish().await;
 }
 

@@ -93,7 +93,7 @@ async fn a_log_is_appended_without_doubles_or_gaps() {
     assert_eq!(db.append_log(&holder, 13, "last words\n").await.unwrap(), 24);
     assert!(db.log(job_id, 0).await.unwrap().ended);
     db.claim_best(session_id, "node1").await;
-    assert!(is_stale(db.append_log(&holder, 24, "more").await));
+    assert!(is_stale(&db.append_log(&holder, 24, "more").await));
     assert_eq!(db.log(job_id, 0).await.unwrap().text, "", "a new attempt has a new log");
     db.finish().await;
 }

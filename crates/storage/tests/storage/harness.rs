@@ -269,6 +269,6 @@ pub(crate) fn result() -> JobResult {
     }
 }
 
-pub(crate) fn is_stale<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> bool {
+pub(crate) fn is_stale<T>(answer: &Result<T, StoreError>) -> bool {
     matches!(answer, Err(StoreError::StaleClaim { .. }))
 }

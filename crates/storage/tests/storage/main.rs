@@ -1,6 +1,9 @@
 //! The store against a real PostgreSQL: one private server for the whole binary, a fresh
 //! database for each test, invariants checked at the end of each.
 
+// Helpers of tests are tests; clippy's exception ends at `#[test]`.
+#![allow(clippy::unwrap_used)]
+
 mod checkpoints;
 mod claims;
 mod completion;

@@ -77,7 +77,7 @@ async fn a_lost_workers_job_goes_to_another_and_its_result_comes_too_late() {
 
     assert_eq!(db.lose_workers(Duration::ZERO).await.unwrap(), 1);
 
-    assert!(is_stale(db.complete(&holder, &result(), checkpoint_id).await));
+    assert!(is_stale(&db.complete(&holder, &result(), checkpoint_id).await));
     make_due(&db).await;
     let due = db.candidates(9).await.unwrap();
     let ours = due.iter().find(|one| one.job_id == holder.claim.job_id).unwrap();
@@ -119,7 +119,7 @@ async fn a_restarted_daemon_goes_on_with_what_it_still_has_and_loses_the_rest_at
     let now = Holder { session_id: second, claim: kept.claim };
     assert_eq!(db.append_log(&now, 0, "goes on\n").await.unwrap(), 8);
     db.succeed(&now).await;
-    assert!(is_stale(db.give_back(&left, GiveBackReason::WorkerStopping).await));
+    assert!(is_stale(&db.give_back(&left, GiveBackReason::WorkerStopping).await));
     db.finish().await;
 }
 
