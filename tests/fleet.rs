@@ -182,6 +182,10 @@ impl Drop for Fleet {
         // Workers first: they give their leases back to a coordinator that still answers.
         self.workers.clear();
         self.coordinator = None;
+        // As root the private server's folder lies outside the data folder, which links to it.
+        if let Ok(folder) = std::fs::read_link(self.data_folder().join("postgres")) {
+            let _ = std::fs::remove_dir_all(folder);
+        }
     }
 }
 

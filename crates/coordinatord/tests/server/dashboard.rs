@@ -2,7 +2,7 @@
 
 use crate::harness::{GRID, Server, import_pack, open_session, submit};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn pages_and_their_json_show_studies_jobs_workers_and_packs() {
     let server = Server::start();
     assert!(server.get("/").contains("jobctl submit grid.yaml --follow"), "an empty fleet says what to do");
@@ -38,7 +38,7 @@ async fn pages_and_their_json_show_studies_jobs_workers_and_packs() {
     assert!(server.get("/api/packs").contains("\"names\":[\"tiny\"]"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn what_is_not_there_is_404_and_other_hosts_and_methods_are_refused() {
     let server = Server::start();
 

@@ -17,7 +17,7 @@ async fn state(connection: &Connection, selector: &str) -> v1::JobState {
     job(connection, selector).await.job.unwrap().state()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_study_runs_from_submission_to_its_last_result() {
     let server = Server::start();
     let connection = server.connection();
@@ -57,7 +57,7 @@ async fn watch(connection: &Connection, study: &str) -> tonic::Streaming<v1::Wat
     connection.studies().watch_study(request).await.unwrap().into_inner()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn repeats_answer_the_same_and_stale_claims_are_aborted() {
     let server = Server::start();
     let connection = server.connection();
@@ -83,7 +83,7 @@ async fn repeats_answer_the_same_and_stale_claims_are_aborted() {
     assert_eq!(detail.job.unwrap().result.unwrap().correct_bits.len(), 25);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn heartbeats_carry_progress_and_logs_are_read_back() {
     let server = Server::start();
     let connection = server.connection();
@@ -139,7 +139,7 @@ async fn heartbeats_carry_progress_and_logs_are_read_back() {
     assert!(study.eta_s.is_some() && study.grid_yaml == GRID, "{study:?}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_silent_workers_job_goes_to_another_and_the_old_claim_is_void() {
     let server = Server::start();
     let connection = server.connection();
@@ -169,7 +169,7 @@ async fn a_silent_workers_job_goes_to_another_and_the_old_claim_is_void() {
     assert_eq!(late.code(), Code::Aborted, "{late}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_job_given_back_is_ready_at_once_and_wakes_the_next_claim() {
     let server = Server::start();
     let connection = server.connection();
@@ -196,7 +196,7 @@ async fn a_job_given_back_is_ready_at_once_and_wakes_the_next_claim() {
     assert_eq!(assignment.key, holding.assignment.key);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn bad_submissions_are_told_at_once_and_nothing_is_inserted() {
     let server = Server::start();
     let connection = server.connection();
@@ -222,7 +222,7 @@ async fn bad_submissions_are_told_at_once_and_nothing_is_inserted() {
     assert_eq!(other.code(), Code::AlreadyExists, "{other}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn jobs_come_in_pages_and_are_found_by_name_and_key() {
     let server = Server::start();
     let connection = server.connection();

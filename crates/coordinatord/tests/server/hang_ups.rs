@@ -44,7 +44,7 @@ async fn call(connection: &Connection, session_id: &str, number: u64) {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn clients_that_hang_up_at_any_moment_leave_no_open_transaction() {
     let server = Server::start();
     let connection = server.connection();

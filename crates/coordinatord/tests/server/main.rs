@@ -1,7 +1,8 @@
 //! The real `coordinatord` with a private PostgreSQL, over real sockets.
 //!
 //! Each test starts a coordinator of its own on free ports and a folder of its own, and
-//! stops it in good order. Workers here are calls, not programs: what a worker program
+//! stops it in good order; tests have two threads, so that connections live on while one
+//! waits for that. Workers here are calls, not programs: what a worker program
 //! does is its own crate's matter.
 
 // Everything here is test code, also outside the test functions that clippy knows.

@@ -6,7 +6,7 @@ use tonic::Code;
 
 use crate::harness::{Server, begin_pack, pack, put_pack_chunk};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_pack_of_several_chunks_comes_back_as_it_went() {
     let server = Server::start();
     let mut packs = server.connection().packs();
@@ -66,7 +66,7 @@ async fn put_in_frames(
     packs.put_chunk(tokio_stream::iter(frames)).await.unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn bad_chunks_and_manifests_are_refused_and_nothing_is_stored() {
     let server = Server::start();
     let mut packs = server.connection().packs();

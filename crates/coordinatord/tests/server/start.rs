@@ -96,7 +96,7 @@ fn a_second_coordinator_on_the_same_folder_is_refused() {
     assert!(said.contains("another coordinator is running on the data folder"), "{said}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_stop_ends_with_success_and_takes_postgresql_along() {
     let server = Server::start();
     // An open stream and a waiting claim must not hold it up.
@@ -121,7 +121,7 @@ async fn a_stop_ends_with_success_and_takes_postgresql_along() {
     assert!(!processes.contains(&database), "left behind:\n{processes}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_coordinator_that_was_killed_goes_on_where_it_was() {
     let server = Server::start();
     import_pack(&server.connection()).await;

@@ -34,7 +34,7 @@ async fn code_of(client: &mut Grpc<tonic::transport::Channel>, path: &str, heade
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn every_method_is_denied_without_the_token() {
     let server = Server::start();
     let channel = Endpoint::from_shared(format!("http://{}", server.address)).unwrap().connect_lazy();
@@ -58,7 +58,7 @@ async fn every_method_is_denied_without_the_token() {
     assert_eq!(code, Code::Unimplemented);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn another_coordinators_token_does_not_open_this_one() {
     let server = Server::start();
     let other = Token::parse(&"ab".repeat(32)).unwrap();

@@ -110,8 +110,7 @@ fn take_maxima(grid: Grid, x: &[f32], y: &mut [f32]) {
             for first in (0..whole).step_by(CHANNELS) {
                 let mut maxima = [f32::NEG_INFINITY; CHANNELS];
                 for position in grid.window(row, column) {
-                    let x = &x[position + first..][..CHANNELS];
-                    for (maximum, &x) in maxima.iter_mut().zip(x) {
+                    for (maximum, x) in maxima.iter_mut().zip(lanes(x, position + first)) {
                         *maximum = larger(*maximum, x);
                     }
                 }
@@ -123,6 +122,14 @@ fn take_maxima(grid: Grid, x: &[f32], y: &mut [f32]) {
             }
         }
     }
+}
+
+/// The values of `CHANNELS` neighbouring channels, in registers.
+#[inline(always)]
+fn lanes(values: &[f32], first: usize) -> [f32; CHANNELS] {
+    let mut lanes = [0.0; CHANNELS];
+    lanes.copy_from_slice(&values[first..][..CHANNELS]);
+    lanes
 }
 
 #[inline(always)]
@@ -164,18 +171,20 @@ fn hand_back(grid: Grid, (y, dy): (&[f32], &[f32]), x: &[f32], dx: &mut [f32]) {
             let start = (row * grid.columns + column) * grid.channels;
             let whole = grid.channels / CHANNELS * CHANNELS;
             for first in (0..whole).step_by(CHANNELS) {
-                let y = &y[start + first..][..CHANNELS];
+                let y = lanes(y, start + first);
                 // What is left of the gradient: all until the maximum is met, then 0.
-                let mut left = [0.0; CHANNELS];
-                left.copy_from_slice(&dy[start + first..][..CHANNELS]);
+                let mut left = lanes(dy, start + first);
                 for position in grid.window(row, column) {
-                    let x = &x[position + first..][..CHANNELS];
-                    let dx = &mut dx[position + first..][..CHANNELS];
+                    let (x, mut sums) = (lanes(x, position + first), lanes(dx, position + first));
+                    let mut given = [0.0; CHANNELS];
                     for channel in 0..CHANNELS {
-                        let is_maximum = x[channel] == y[channel];
-                        dx[channel] += if is_maximum { left[channel] } else { 0.0 };
-                        left[channel] = if is_maximum { 0.0 } else { left[channel] };
+                        given[channel] = if x[channel] == y[channel] { left[channel] } else { 0.0 };
                     }
+                    for channel in 0..CHANNELS {
+                        left[channel] -= given[channel];
+                        sums[channel] += given[channel];
+                    }
+                    dx[position + first..][..CHANNELS].copy_from_slice(&sums);
                 }
             }
             for channel in whole..grid.channels {

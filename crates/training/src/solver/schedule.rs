@@ -44,8 +44,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn biases_learn_twice_as_fast_and_do_not_decay() {
-        let rates = Rates::at(&Recipe::quick_28(), 0);
+    fn caffes_biases_learn_twice_as_fast_and_do_not_decay() {
+        let (bias_learning_rate_factor, bias_decay_factor) = (2.0, 0.0);
+        let recipe = Recipe { bias_learning_rate_factor, bias_decay_factor, ..Recipe::quick_28() };
+        let rates = Rates::at(&recipe, 0);
         assert_eq!(rates.weight, Rate { learning_rate: 0.03, decay: 0.0005 });
         assert_eq!(rates.bias, Rate { learning_rate: 0.06, decay: 0.0 });
     }
