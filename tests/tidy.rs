@@ -2,6 +2,8 @@
 //! which (the table in ARCHITECTURE.md is what is checked), headers, sizes, and words that
 //! must not stand in a finished tree. A failure lists every place at once.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,

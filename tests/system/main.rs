@@ -1,6 +1,8 @@
 //! The three programs together, as people run them: real PostgreSQL, real gRPC, real
 //! training on a small image set.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod determinism;
 mod faults;
 mod mistakes;
