@@ -64,7 +64,7 @@ impl Coordinator {
         T: Send + 'static,
         F: Future<Output = Result<T, Status>> + Send + 'static,
     {
-        let done: Result<_, tokio::task::JoinError> = Ok(work.await);
+        let done = self.acts.spawn(work).await;
         done.unwrap_or_else(|error| {
             tracing::error!(%error, "a handler broke");
             Err(Status::internal("the coordinator has a bug: a handler broke; its log says where"))
