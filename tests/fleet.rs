@@ -79,6 +79,8 @@ impl Fleet {
     pub fn coordinator_command(&self) -> Command {
         let mut command = Command::new(program("coordinatord"));
         command
+            // The person who runs the tests may have a coordinator and its token.
+            .env("XDG_STATE_HOME", self.path("state"))
             .arg("--data-dir")
             .arg(self.data_folder())
             .args(["--listen", &format!("127.0.0.1:{}", self.grpc_port)])
@@ -172,6 +174,7 @@ impl Fleet {
             .current_dir(self.folder.path())
             .env("SELFFER_COORDINATOR", format!("http://127.0.0.1:{}", self.grpc_port))
             .env("SELFFER_DATA_DIR", self.data_folder())
+            .env("XDG_STATE_HOME", self.path("state"))
             .env("NO_COLOR", "1");
         command
     }

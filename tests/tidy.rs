@@ -71,10 +71,22 @@ fn dependency_table() -> BTreeMap<String, Rule> {
         .collect()
 }
 
-fn dependencies(manifest: &Path, section: &str) -> Vec<String> {
+/// Names of everything that a crate's manifest brings in, in whatever section.
+fn dependencies(manifest: &Path) -> BTreeSet<String> {
+    fn collect(table: &toml::Table, found: &mut BTreeSet<String>) {
+        for (key, value) in table {
+            let Some(value) = value.as_table() else { continue };
+            if key.ends_with("dependencies") {
+                found.extend(value.keys().cloned());
+            } else {
+                collect(value, found);
+            }
+        }
+    }
     let manifest: toml::Table = read(manifest).parse().unwrap();
-    let table = manifest.get(section).and_then(toml::Value::as_table);
-    table.map(|table| table.keys().cloned().collect()).unwrap_or_default()
+    let mut found = BTreeSet::new();
+    collect(&manifest, &mut found);
+    found
 }
 
 /// The external crates that a word of the table's last column stands for.
@@ -99,7 +111,7 @@ fn crates_depend_only_on_what_the_architecture_page_allows() {
     let mut problems = Vec::new();
     for (name, rule) in &table {
         let manifest = PathBuf::from(format!("crates/{name}/Cargo.toml"));
-        for dependency in dependencies(&manifest, "dependencies") {
+        for dependency in dependencies(&manifest) {
             let own = dependency.strip_prefix("selffer-").map(str::to_owned);
             if own.as_ref().is_some_and(|own| !rule.may_use.contains(own)) {
                 problems.push(format!("{}: {name} may not use {dependency}", manifest.display()));
@@ -108,6 +120,26 @@ fn crates_depend_only_on_what_the_architecture_page_allows() {
                 rule.never.iter().any(|word| crates_meant_by(word).contains(&dependency.as_str()));
             if forbidden {
                 problems.push(format!("{}: {name} never uses {dependency}", manifest.display()));
+            }
+        }
+    }
+    report(&problems);
+}
+
+#[test]
+fn every_place_that_the_architecture_page_names_exists() {
+    let page = read(Path::new("ARCHITECTURE.md"));
+    let tree = page.split("## The tree").nth(1).and_then(|rest| rest.split("```").nth(1)).unwrap();
+    let mut problems = Vec::new();
+    for line in tree.lines().filter(|line| !line.trim().is_empty()) {
+        let (folder, contents) = line.split_once(' ').unwrap();
+        let contents = contents.trim().split(" (").next().unwrap();
+        let (names, ending) =
+            contents.strip_prefix('{').and_then(|rest| rest.split_once('}')).unwrap_or((contents, ""));
+        for name in names.split(',') {
+            let path = format!("{folder}{name}{ending}");
+            if !root().join(&path).exists() {
+                problems.push(format!("ARCHITECTURE.md names {path}, which is not there"));
             }
         }
     }

@@ -73,7 +73,7 @@ fn jobctl_without_a_coordinator_says_where_it_looked() {
 
 /// Starts a second coordinator with these changes, which must end by itself with a message.
 fn refusal_of(mut command: Command, fleet: &Fleet) -> String {
-    command.env("NO_COLOR", "1");
+    command.env("NO_COLOR", "1").env("XDG_STATE_HOME", fleet.path("state"));
     let mut process = Process::start(command, fleet.path("second.log"));
     assert_ne!(process.wait(PATIENCE), Some(0), "{}", process.printed());
     process.printed()
