@@ -1,6 +1,7 @@
-//! Whether networks learn as well as PyTorch's: medians over five seeds on Fashion-MNIST.
+//! Whether networks learn as well as PyTorch's: medians over nine seeds on Fashion-MNIST.
 //!
-//! The references are medians of 4 seeds of PyTorch 2.9 with the recipe that `quick-28` is:
+//! Nine, because base B varies by 1.2 points from seed to seed (here and in PyTorch), so that
+//! a median of five is often a whole point off. The references are medians of 4 seeds of PyTorch 2.9 with the recipe that `quick-28` is:
 //! 800 iterations of 64 images, He initialisation, learning rate 0.03 dropping to a tenth at
 //! three quarters, momentum 0.9, decay 0.0005 on all parameters, (pixel - mean image) / 255.
 //! Runs the three real programs; prints one JSON object; fails when a median is further from
@@ -29,7 +30,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let all_within = rows.iter().all(|row| row["within"] == true);
     let report = json!({
         "schema": "selffer.bench.accuracy/v1",
-        "what": "median top-1 of five seeds against PyTorch's, in percent",
+        "what": "median top-1 of nine seeds against PyTorch's, in percent",
         "networks": rows,
     });
     writeln!(std::io::stdout(), "{report:#}")?;
