@@ -45,6 +45,12 @@ pub enum TrainError {
         /// What the network takes.
         side: u32,
     },
+    /// An arithmetic that only GPUs have.
+    #[error("precision {given} needs a GPU; the CPU computes in f32")]
+    Precision {
+        /// The recipe's.
+        given: &'static str,
+    },
     /// A layer that does not begin with its one learned operator.
     #[error("layer {layer} must have one learned operator, its first")]
     LearnedOperator {
@@ -111,10 +117,10 @@ pub enum TrainError {
         /// Where we are.
         here: String,
     },
-    /// The training loss is infinite or not a number.
+    /// The loss of a training batch or of a test is infinite or not a number.
     #[error("loss is not finite at iteration {iteration}")]
     Diverged {
-        /// The update whose loss it was, from 0.
+        /// Updates done before.
         iteration: u32,
     },
     /// A frozen layer whose weights are not its source's: a bug.
@@ -170,6 +176,7 @@ impl TrainError {
             | Self::Pack { .. }
             | Self::Shape(_)
             | Self::ImageSize { .. }
+            | Self::Precision { .. }
             | Self::LearnedOperator { .. }
             | Self::NoImages { .. }
             | Self::Outputs { .. }

@@ -28,6 +28,7 @@ use crate::{
     calls::patiently,
     daemon::Daemon,
     fetch::{Fetch, FetchError},
+    inputs::Inputs,
     lease::{Lease, Order},
     log_sender::LogSender,
     logs::AttemptLog,
@@ -98,6 +99,8 @@ impl Attempt<'_> {
             session: &self.daemon.session,
             lease: &self.lease,
             log: &self.log,
+            inputs: &inputs,
+            cache: &self.daemon.cache,
         };
         let request = self.request(&inputs);
         match training.run(&request).await? {
@@ -239,14 +242,6 @@ impl Attempt<'_> {
             info!(%error, "the final checkpoint was not kept in the cache");
         }
     }
-}
-
-/// Everything a trainer reads; stays in the cache while this lives.
-struct Inputs {
-    spec: JobSpec,
-    pack: Cached,
-    source: Option<Cached>,
-    resume: Option<Cached>,
 }
 
 // The source's network is trained; that its checkpoint is not there now is not this job's fault.

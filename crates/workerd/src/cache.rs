@@ -3,7 +3,7 @@
 //! An entry is a folder `NAME/` that holds `content/` once it is complete (it appears by a
 //! rename), `content.part/` while it is fetched, and `used`: a number that grows with every
 //! use, so that the least recently used entry is known without a clock. The whole is
-//! bounded; entries in use are never removed. Getting the bytes is [`crate::fetch`]'s.
+//! bounded; entries in use are never removed to make room. Getting the bytes is [`crate::fetch`]'s.
 
 use std::{
     collections::BTreeMap,
@@ -113,6 +113,22 @@ impl Cache {
         let cached = self.pin(name, folder);
         self.evict();
         Ok(cached)
+    }
+
+    /// Removes an entry that is damaged, though it is in use: whoever reads it has no use of it.
+    ///
+    /// # Errors
+    /// Its files cannot be moved or removed.
+    pub fn discard(&self, damaged: &Cached) -> io::Result<()> {
+        let gone = self.entry(&damaged.name).join("damaged");
+        let _ = fs::remove_dir_all(&gone);
+        // Not the whole entry: it may be in the middle of being fetched again.
+        match fs::rename(&damaged.folder, &gone) {
+            Ok(()) => fs::remove_dir_all(&gone),
+            // Another attempt found it damaged before us.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Notes the digest of a checkpoint's weights, by which claims name it.
@@ -241,6 +257,21 @@ mod tests {
         drop(first);
         drop(admit(&cache, "c"));
         assert!(cache.get(&name("a")).is_none());
+    }
+
+    #[test]
+    fn a_damaged_entry_is_fetched_from_nothing_while_it_is_still_held() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(folder.path().join("cache"), 10_000).unwrap();
+        let damaged = admit(&cache, "a");
+        cache.note_weights(&name("a"), Digest::of(b"a")).unwrap();
+
+        cache.discard(&damaged).unwrap();
+        cache.discard(&damaged).unwrap();
+
+        assert!(cache.get(&name("a")).is_none() && cache.weights().is_empty());
+        assert_eq!(fs::read_dir(cache.part(&name("a")).unwrap()).unwrap().count(), 0);
+        assert!(admit(&cache, "a").folder.join("file").is_file());
     }
 
     #[test]

@@ -27,7 +27,7 @@ use crate::{
     assignment::Task,
     attempt,
     cache::Cache,
-    calls::CALL_WITHIN,
+    calls::{CALL_WITHIN, is_stale},
     config::Config,
     lease::Order,
     protocol::Device,
@@ -135,10 +135,10 @@ impl Worker {
                 () = self.stop.cancelled() => return,
                 claimed = self.claim(claim_id.0.to_vec()) => claimed,
             };
+            let is_used_up = uses_up(&claimed);
             match claimed {
                 Ok(Some(assignment)) => {
                     self.attempt(assignment).await;
-                    claim_id = ambient::claim_id();
                     idle_since = ambient::now();
                     told.clear();
                 }
@@ -153,6 +153,9 @@ impl Worker {
                     self.daemon.session.news.notify_one();
                     tokio::select! { () = self.stop.cancelled() => {} () = sleep(CLAIM_PAUSE) => {} }
                 }
+            }
+            if is_used_up {
+                claim_id = ambient::claim_id();
             }
         }
     }
@@ -191,6 +194,15 @@ impl Worker {
     }
 }
 
+/// Whether no job can come any more by the id that was claimed with.
+fn uses_up(claimed: &Result<Option<v1::Assignment>, Status>) -> bool {
+    match claimed {
+        Ok(assignment) => assignment.is_some(),
+        // The answer that brought a job was lost for so long that its lease is over.
+        Err(status) => is_stale(status),
+    }
+}
+
 fn describe(worker: &str, device: Device) -> Result<v1::Device, DeviceError> {
     let (request, threads) = match device {
         Device::Cpu { threads } => (DeviceRequest::Cpu, threads),
@@ -202,4 +214,18 @@ fn describe(worker: &str, device: Device) -> Result<v1::Device, DeviceError> {
         threads: threads as u32,
         memory_bytes: ambient::memory_bytes(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_whose_lease_was_granted_and_lost_is_not_repeated() {
+        assert!(uses_up(&Err(Status::aborted("claim 0a of job 1 has ended"))));
+        assert!(uses_up(&Ok(Some(v1::Assignment::default()))));
+        assert!(!uses_up(&Ok(None)));
+        assert!(!uses_up(&Err(Status::unavailable("away"))), "its answer may still bring a job");
+        assert!(!uses_up(&Err(Status::deadline_exceeded("no answer in time"))));
+    }
 }

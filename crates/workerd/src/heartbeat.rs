@@ -4,7 +4,7 @@
 //! have expired, and gives its jobs up when they may have been handed to others (a tenth
 //! later than the coordinator may do so: both sides' clocks run, neither knows the other's).
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use selffer_core::ids::Claim;
 use selffer_proto::{
@@ -25,7 +25,8 @@ use crate::{
 const SPACING: Duration = Duration::from_secs(1);
 /// How long the answer to one may take.
 const WITHIN: Duration = Duration::from_secs(10);
-/// How soon a heartbeat that got no answer is repeated.
+/// How soon a heartbeat that got no answer is repeated, and how often silence is judged while
+/// there are none because the session is being opened again.
 const REPEAT: Duration = Duration::from_secs(2);
 
 impl Session {
@@ -39,11 +40,12 @@ impl Session {
                 Ok(next) => next,
                 Err(status) if is_session_gone(&status) => {
                     info!(reason = status.message(), "the session is gone; opening it again");
-                    self.reopen().await.inspect_err(|_| self.leases.order_all(Order::Drop))?;
+                    let reopened = self.reopen_while_judging(status.message()).await;
+                    reopened.inspect_err(|_| self.leases.order_all(Order::Drop))?;
                     continue;
                 }
                 Err(status) => {
-                    self.judge_silence(&status);
+                    self.judge_silence(status.message());
                     REPEAT
                 }
             };
@@ -107,16 +109,23 @@ impl Session {
         }
     }
 
-    fn judge_silence(&self, status: &Status) {
+    // A coordinator that does not let us in may hand our jobs to others all the same.
+    async fn reopen_while_judging(&self, reason: &str) -> Result<(), SessionError> {
+        let mut reopened = pin!(self.reopen());
+        loop {
+            self.judge_silence(reason);
+            if let Ok(reopened) = timeout(REPEAT, &mut reopened).await {
+                return reopened;
+            }
+        }
+    }
+
+    fn judge_silence(&self, reason: &str) {
         let standing = self.standing();
         let silence = ambient::now().saturating_duration_since(standing.renewed_at);
         if silence > standing.ttl && self.trusted.send_replace(false) {
             let silence_s = silence.as_secs();
-            warn!(
-                silence_s,
-                reason = status.message(),
-                "no heartbeat gets through; nothing is published until one does"
-            );
+            warn!(silence_s, reason, "no heartbeat gets through; nothing is published until one does");
         }
         if silence > standing.lost_after + standing.lost_after / 10 && !self.leases.all().is_empty() {
             warn!(silence_s = silence.as_secs(), "the leases are lost; ending their trainers");
@@ -138,5 +147,30 @@ fn inventory(report: &Report) -> v1::Inventory {
         progress_age_s: report.age_s,
         phase_done: report.phase_done,
         metrics: report.metrics.iter().map(v1::MetricPoint::from).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use selffer_core::ids::{ClaimId, JobId};
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn leases_are_lost_in_time_while_the_session_cannot_be_opened_again() {
+        let session = Session::silent_for(Duration::from_secs(1));
+        let claim = Claim { job_id: JobId(Uuid::nil()), claim_id: ClaimId([7; 16]) };
+        let lease = Arc::new(Lease::new(claim, ambient::now()));
+        session.leases.hold(lease.clone());
+
+        tokio::select! {
+            reopened = session.reopen_while_judging("another token") => panic!("{reopened:?}"),
+            () = lease.until(Order::Drop) => {}
+        }
+
+        assert!(!*session.trusted.borrow());
     }
 }

@@ -14,6 +14,7 @@ pub mod config;
 pub mod daemon;
 pub mod fetch;
 pub mod heartbeat;
+pub mod inputs;
 pub mod lease;
 pub mod log_sender;
 pub mod logs;

@@ -1,6 +1,6 @@
 //! The log of one attempt: the trainer's standard error and the daemon's own remarks.
 //!
-//! Holds the last mebibyte until it is sent; sending is [`crate::calls`]' business. Positions
+//! Holds the last mebibyte until it is sent; sending is [`crate::log_sender`]'s business. Positions
 //! count the bytes of all text ever added, so that a repeated send stores nothing twice.
 
 use std::{

@@ -82,6 +82,8 @@ pub enum Event {
     Metric(MetricPoint),
     /// A checkpoint lies ready; training goes on.
     Checkpoint(Saved),
+    /// An input is not what was fetched, and of no use to anybody; it may go on without it.
+    Damaged(Input),
     /// Trained and tested; the last line.
     Finished {
         /// What came out.
@@ -93,6 +95,18 @@ pub enum Event {
     Stopped(Saved),
     /// Ended badly and knows why; the last line.
     Failed(Failure),
+}
+
+/// What a trainer reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Input {
+    /// The images.
+    Pack,
+    /// The source network's final checkpoint.
+    Source,
+    /// The checkpoint to go on from.
+    Resume,
 }
 
 /// A checkpoint in a folder of its own; the receiver removes it.
@@ -139,6 +153,7 @@ mod tests {
             Event::Metric(MetricPoint { sequence: 0, iteration: 1, value: MetricValue::TrainingLoss(2.3) }),
             Event::Metric(MetricPoint { sequence: 1, iteration: 1, value: MetricValue::Test(test) }),
             Event::Checkpoint(saved.clone()),
+            Event::Damaged(Input::Source),
             Event::Stopped(saved.clone()),
             Event::Finished { result: Box::new(result(test)), saved },
             Event::Failed(Failure { class: FailureClass::Diverged, message: "loss is\nNaN".into() }),

@@ -134,19 +134,16 @@ impl Session {
     }
 
     /// Opens this very session again: the coordinator has another token, or a database that
-    /// does not know it. One that has ended cannot be opened again, and that tells us that
-    /// another daemon has superseded it.
+    /// does not know it.
+    ///
+    /// # Errors
+    /// Another daemon has superseded it, or the coordinator refuses this worker.
     pub(crate) async fn reopen(&self) -> Result<(), SessionError> {
         let Self { node, address, token_file, devices, .. } = self;
         let id = self.standing().id;
-        match (Door { node, address, token_file, devices }).open(id).await {
-            Ok(standing) => {
-                *self.standing_mut() = standing;
-                Ok(())
-            }
-            Err(SessionError::Refused { .. }) => Err(SessionError::Superseded { node: node.clone() }),
-            Err(error) => Err(error),
-        }
+        let standing = Door { node, address, token_file, devices }.open(id).await?;
+        *self.standing_mut() = standing;
+        Ok(())
     }
 
     /// Ends the session in good order, if the coordinator answers soon.
@@ -252,11 +249,20 @@ impl Door<'_> {
         match status.code() {
             Code::Unauthenticated | Code::PermissionDenied => Ok(Err(NotYet::TokenRefused(status))),
             Code::InvalidArgument | Code::FailedPrecondition | Code::Unimplemented => {
-                let message = status.message().to_owned();
-                Err(SessionError::Refused { address: self.address.to_owned(), message })
+                Err(self.refusal(id, &status))
             }
             _ => Ok(Err(NotYet::Away(status))),
         }
+    }
+
+    fn refusal(&self, id: SessionId, status: &Status) -> SessionError {
+        // Another version of the protocol is refused with the same code; only the words differ.
+        let ended = format!("session {id} has ended");
+        if status.code() == Code::FailedPrecondition && status.message().starts_with(&ended) {
+            // We did not close it.
+            return SessionError::Superseded { node: self.node.to_owned() };
+        }
+        SessionError::Refused { address: self.address.to_owned(), message: status.message().to_owned() }
     }
 }
 
@@ -277,5 +283,56 @@ fn standing(
         interval: or_default(granted.heartbeat_interval_ms, HEARTBEAT_INTERVAL_S),
         ttl: or_default(granted.session_ttl_ms, SESSION_TTL_S),
         lost_after: or_default(granted.lost_after_ms, LOST_AFTER_S),
+    }
+}
+
+#[cfg(test)]
+impl Session {
+    /// A session without a token, whose last heartbeat got through so long ago; a tenth of
+    /// that is its life, and a half loses its jobs.
+    pub(crate) fn silent_for(silence: Duration) -> Self {
+        let address = "http://127.0.0.1:1".to_owned();
+        let token = selffer_proto::client::Token::parse(&"ab".repeat(32)).unwrap();
+        let standing = Standing {
+            connection: Connection::lazy(&address, &token).unwrap(),
+            id: ambient::session_id(),
+            renewed_at: ambient::now().checked_sub(silence).unwrap(),
+            interval: silence,
+            ttl: silence / 10,
+            lost_after: silence / 2,
+        };
+        Self {
+            leases: Leases::default(),
+            node: "node-1".to_owned(),
+            address,
+            token_file: Some(PathBuf::from("/dev/null/no-token")),
+            devices: Vec::new(),
+            standing: Mutex::new(standing),
+            drain: watch::Sender::new(false),
+            trusted: watch::Sender::new(true),
+            news: Notify::new(),
+            beating: tokio::sync::Mutex::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_session_that_has_ended_was_superseded() {
+        let id = ambient::session_id();
+        let door = Door { node: "node-1", address: "http://here", token_file: &None, devices: &[] };
+        let told = |status| door.refusal(id, &status).to_string();
+
+        let ended = told(Status::failed_precondition(format!("session {id} has ended; open a new one")));
+
+        assert!(ended.contains("took over the name \"node-1\""), "{ended}");
+        let version = "the worker speaks version 2 of the protocol, this coordinator version 1";
+        for refusal in [Status::failed_precondition(version), Status::invalid_argument(version)] {
+            let told = told(refusal);
+            assert_eq!(told, format!("the coordinator at http://here refuses this worker: {version}"));
+        }
     }
 }

@@ -29,12 +29,12 @@ use selffer_core::{
 };
 use selffer_data::Pack;
 use selffer_training::{
-    Checkpoint, DeviceRequest, Ended, Observer, TrainError, Training, select_device, train,
+    Checkpoint, CheckpointError, DeviceRequest, Ended, Observer, TrainError, Training, select_device, train,
 };
 
 use crate::{
     ambient,
-    protocol::{Device, Event, Request, Saved, line},
+    protocol::{Device, Event, Input, Request, Saved, line},
     scratch::ATTEMPT_LOCK_FILE,
 };
 
@@ -104,18 +104,27 @@ fn work(request: &Request, stop: Arc<AtomicBool>) -> anyhow::Result<Event> {
         Device::Cpu { threads } => (DeviceRequest::Cpu, threads),
         Device::Gpu { index } => (DeviceRequest::Gpu(index), 1),
     };
-    let work = Work { request, pack: Pack::open(&request.pack)?, device: select_device(device)?, threads };
+    let work = Work {
+        request,
+        pack: or_damaged(Input::Pack, open_pack(request))?,
+        source: or_damaged(Input::Source, read(request.source.as_deref()))?,
+        device: select_device(device)?,
+        threads,
+    };
     let Recipe { iterations, batch, .. } = request.spec.recipe;
     note(format_args!("{iterations} iterations of {batch} images on {}, {threads} threads", work.device));
     let mut teller = Teller::new(request, stop);
-    let resume = request.resume.as_deref();
+    let resume = or_damaged(Input::Resume, read(request.resume.as_deref())).unwrap_or_else(|error| {
+        note(format_args!("starting over: {:#}", anyhow::Error::from(error)));
+        None
+    });
     let trained = match work.train_from(resume, &mut teller) {
         // Work is lost, but the job is not: it may have moved to another kind of device.
         Err(
             error @ (TrainError::ResumeDevice { .. }
             | TrainError::ResumeJob { .. }
             | TrainError::ResumeShape { .. }),
-        ) if resume.is_some() => {
+        ) if request.resume.is_some() => {
             note(format_args!("starting over: {error}"));
             work.train_from(None, &mut teller)
         }
@@ -137,24 +146,40 @@ fn work(request: &Request, stop: Arc<AtomicBool>) -> anyhow::Result<Event> {
     }
 }
 
+// By its name in the cache it is the job's; one that says otherwise is damaged.
+fn open_pack(request: &Request) -> anyhow::Result<Pack> {
+    let pack = Pack::open(&request.pack)?;
+    let (expected, found) = (request.spec.pack, pack.digest());
+    ensure!(found == expected, "the files of pack {expected} are those of {found}");
+    Ok(pack)
+}
+
+fn read(folder: Option<&Path>) -> Result<Option<Checkpoint>, CheckpointError> {
+    folder.map(Checkpoint::read_folder).transpose()
+}
+
+/// Tells the daemon of an input that cannot be read, so that it is fetched again.
+fn or_damaged<T, E>(input: Input, opened: Result<T, E>) -> Result<T, E> {
+    opened.inspect_err(|_| say(&Event::Damaged(input)))
+}
+
 /// A training with everything it needs but where it begins.
 struct Work<'a> {
     request: &'a Request,
     pack: Pack,
+    source: Option<Checkpoint>,
     device: selffer_training::Device,
     threads: usize,
 }
 
 impl Work<'_> {
-    fn train_from(&self, resume: Option<&Path>, teller: &mut Teller<'_>) -> Result<Ended, TrainError> {
-        let source = self.request.source.as_deref().map(Checkpoint::read_folder).transpose()?;
+    fn train_from(&self, resume: Option<Checkpoint>, teller: &mut Teller<'_>) -> Result<Ended, TrainError> {
         let training = Training {
             spec: &self.request.spec,
             pack: &self.pack,
-            source: source.as_ref(),
-            resume: resume.map(Checkpoint::read_folder).transpose()?,
+            source: self.source.as_ref(),
+            resume,
             threads: self.threads,
-            checkpoint_every: None,
             device: self.device,
         };
         train(training, teller)
@@ -178,11 +203,6 @@ fn save(request: &Request, checkpoint: &Checkpoint, weights: Option<Digest>) -> 
 
 fn failed(class: FailureClass, error: &anyhow::Error) -> Event {
     Event::Failed(Failure { class, message: format!("{error:#}") })
-}
-
-// JSON has no word for infinity, and a point left out would be a gap in the sequence.
-fn finite(loss: f64) -> f64 {
-    if loss.is_finite() { loss } else { f64::MAX }
 }
 
 /// A line of the attempt's log.
@@ -220,12 +240,11 @@ impl Observer for Teller<'_> {
         say(&Event::Progress { iteration, images_per_s });
     }
 
-    fn metric(&mut self, mut point: MetricPoint) {
+    fn metric(&mut self, point: MetricPoint) {
         let iteration = point.iteration;
-        match &mut point.value {
+        match &point.value {
             MetricValue::TrainingLoss(loss) => {
                 note(format_args!("iteration {iteration}: training loss {loss:.4}"));
-                *loss = finite(*loss);
             }
             MetricValue::Test(test) => {
                 let top1_percent = 100.0 * test.top1();
@@ -233,13 +252,12 @@ impl Observer for Teller<'_> {
                     "iteration {iteration}: test top-1 {top1_percent:.2} %, loss {:.4}",
                     test.loss
                 ));
-                test.loss = finite(test.loss);
             }
         }
         say(&Event::Metric(point));
     }
 
-    fn wants_checkpoint(&self) -> bool {
+    fn wants_checkpoint(&self, _: u32) -> bool {
         self.checkpoint_every.is_some_and(|every| self.saved_at.elapsed() >= every)
     }
 

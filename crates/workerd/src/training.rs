@@ -12,7 +12,9 @@ use tokio::time::sleep;
 use crate::{
     ambient,
     assignment::End,
+    cache::Cache,
     child::Trainer,
+    inputs::Inputs,
     lease::{Lease, Order},
     logs::AttemptLog,
     protocol::{Event, Request, Saved},
@@ -33,6 +35,10 @@ pub struct Training<'a> {
     pub lease: &'a Arc<Lease>,
     /// Where its standard error goes.
     pub log: &'a Arc<AttemptLog>,
+    /// What it reads.
+    pub inputs: &'a Inputs,
+    /// Where that lies.
+    pub cache: &'a Cache,
 }
 
 /// How a trainer ended in order.
@@ -111,6 +117,7 @@ impl Training<'_> {
                 }
                 Event::Metric(point) => self.lease.add_metric(point),
                 Event::Checkpoint(saved) => intermediates.offer(saved),
+                Event::Damaged(input) => self.inputs.discard(self.cache, input),
                 last @ (Event::Finished { .. } | Event::Stopped(_) | Event::Failed(_)) => return Some(last),
             }
         }

@@ -18,7 +18,7 @@ use nix::{
 };
 use selffer_core::{
     identity::job_key,
-    ids::JobKey,
+    ids::{CheckpointId, JobKey},
     job::FailureClass,
     network::Network,
     recipe::Recipe,
@@ -27,10 +27,13 @@ use selffer_core::{
     },
 };
 use selffer_data::import::idx::{self, IdxSource};
+use uuid::Uuid;
 use workerd::{
+    cache::{Cache, EntryName},
     child::Trainer,
+    inputs::Inputs,
     logs::AttemptLog,
-    protocol::{Device, Event, Request, line},
+    protocol::{Device, Event, Input, Request, line},
 };
 
 const WORKERD: &str = env!("CARGO_BIN_EXE_workerd");
@@ -136,6 +139,65 @@ async fn a_trainer_told_to_stop_leaves_a_checkpoint_from_which_another_goes_on()
         "{first:?}"
     );
     trainer.kill().await;
+}
+
+/// Flips the last bit of a file.
+fn damage(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_source_in_the_cache_fails_one_attempt_and_is_fetched_afresh() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut request = request(folder.path(), 3);
+    let (mut trainer, _) = start(&request).await;
+    let events = listen(&mut trainer).await;
+    let Some(Event::Finished { saved, .. }) = events.last() else { panic!("{events:?}") };
+    let cache = Cache::open(folder.path().join("cache"), u64::MAX).unwrap();
+    let [pack, source] = [1, 2].map(|id| EntryName::checkpoint(CheckpointId(Uuid::from_u128(id))));
+    let inputs = Inputs {
+        spec: request.spec.clone(),
+        pack: cache.admit(&pack, &request.pack).unwrap(),
+        source: Some(cache.admit(&source, &saved.folder).unwrap()),
+        resume: None,
+    };
+    damage(&inputs.source.as_ref().unwrap().folder.join(saved.files.last().unwrap()));
+    request.pack = inputs.pack.folder.clone();
+    request.source = inputs.source.as_ref().map(|source| source.folder.clone());
+
+    let (mut trainer, _) = start(&request).await;
+    let events = listen(&mut trainer).await;
+    let [Event::Damaged(input), Event::Failed(failure)] = &events[..] else { panic!("{events:?}") };
+    inputs.discard(&cache, *input);
+
+    assert_eq!((*input, failure.class), (Input::Source, FailureClass::Infrastructure));
+    assert!(cache.get(&source).is_none() && cache.get(&pack).is_some());
+    assert_eq!(fs::read_dir(cache.part(&source).unwrap()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_damaged_checkpoint_to_go_on_from_means_starting_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut request = request(folder.path(), 3);
+    let (mut trainer, _) = start(&request).await;
+    trainer.stop().await;
+    let events = listen(&mut trainer).await;
+    let (Some(Event::Stopped(saved)) | Some(Event::Finished { saved, .. })) = events.last() else {
+        panic!("{events:?}")
+    };
+    damage(&saved.folder.join("mean.safetensors"));
+    request.resume = Some(saved.folder.clone());
+    request.folder = folder.path().join("next");
+    fs::create_dir(&request.folder).unwrap();
+
+    let (mut trainer, log) = start(&request).await;
+    let events = listen(&mut trainer).await;
+
+    assert_eq!(events[0], Event::Damaged(Input::Resume), "{}", log.tail(1000));
+    assert!(matches!(events[1], Event::Phase { iteration: 0, .. }), "{events:?}");
+    assert!(matches!(events.last(), Some(Event::Finished { .. })), "{events:?}");
 }
 
 #[tokio::test]

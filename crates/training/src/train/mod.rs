@@ -1,7 +1,7 @@
 //! The loop: a whole job, from its spec to its result.
 //!
-//! Updates, tests at their interval, checkpoints at theirs; between updates the observer
-//! may stop it. Whatever is stopped can be resumed from its checkpoint and ends with the
+//! Updates, and tests at their interval; between updates the observer may want a checkpoint
+//! or stop it. Whatever is stopped can be resumed from its checkpoint and ends with the
 //! same bits. Losses are read only now and then, so that a device is not waited for.
 
 mod run;
@@ -31,8 +31,6 @@ pub struct Training<'a> {
     pub resume: Option<Checkpoint>,
     /// Threads to compute with; the result does not depend on it. At least 1.
     pub threads: usize,
-    /// Iterations between checkpoints; none makes none until the end.
-    pub checkpoint_every: Option<u32>,
     /// What to compute on.
     pub device: Device,
 }
@@ -49,12 +47,10 @@ pub trait Observer {
     /// A point of the learning curve.
     fn metric(&mut self, point: MetricPoint);
 
-    /// Whether it wants a checkpoint now, beside those at the interval; asked between updates.
-    fn wants_checkpoint(&self) -> bool {
-        false
-    }
+    /// Whether it wants a checkpoint now, with this many updates done; asked between updates.
+    fn wants_checkpoint(&self, iteration: u32) -> bool;
 
-    /// A checkpoint at its interval, or one that it wanted.
+    /// The checkpoint that it wanted.
     ///
     /// # Errors
     /// Ends the training with [`TrainError::Observer`] or another error.
@@ -87,7 +83,6 @@ pub enum Ended {
 /// When the job does not go with the images, source or checkpoint; when it diverges; when
 /// an observer, a file or the device fails. [`TrainError::class`] says which kind it is.
 pub fn train(training: Training<'_>, observer: &mut dyn Observer) -> Result<Ended, TrainError> {
-    let checkpoint_every = training.checkpoint_every;
     let mut run = Run::start(training)?;
     let mut timing = Timing::start();
     observer.phase(Phase::Training, run.iteration());
@@ -112,8 +107,7 @@ pub fn train(training: Training<'_>, observer: &mut dyn Observer) -> Result<Ende
                 observer.phase(Phase::Training, run.iteration());
             }
         }
-        let is_due = checkpoint_every.is_some_and(|every| run.is_checkpoint_due(every));
-        if is_due || (observer.wants_checkpoint() && run.iteration() < run.iterations()) {
+        if run.iteration() < run.iterations() && observer.wants_checkpoint(run.iteration()) {
             observer.checkpoint(&run.checkpoint()?)?;
         }
     }

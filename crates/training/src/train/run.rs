@@ -173,10 +173,6 @@ impl<'a> Run<'a> {
         self.iteration == self.iterations() || self.iteration.is_multiple_of(self.spec.recipe.test_every)
     }
 
-    pub(super) fn is_checkpoint_due(&self, every: u32) -> bool {
-        self.iteration < self.iterations() && self.iteration.is_multiple_of(every.max(1))
-    }
-
     /// Tests the network on the validation images.
     pub(super) fn test(&mut self) -> Result<(MetricPoint, Evaluation), TrainError> {
         let len = self.validation.len();
@@ -189,6 +185,11 @@ impl<'a> Run<'a> {
         let images = (pack.validation(), &*validation);
         let evaluation = pool.install(|| evaluate(network, feed, images, positions));
         let evaluation = evaluation.map_err(self.failed())?;
+        if !evaluation.result.loss.is_finite() {
+            // The losses since the last look may tell an earlier update.
+            self.read_losses()?;
+            return Err(TrainError::Diverged { iteration: self.iteration });
+        }
         self.tests.push(evaluation.result);
         self.lowest_loss = self.lowest_loss.min(evaluation.result.loss);
         Ok((self.point(MetricValue::Test(evaluation.result)), evaluation))

@@ -5,7 +5,7 @@
 
 use selffer_core::{
     identity::job_key,
-    recipe::MeanImage,
+    recipe::{MeanImage, Precision},
     spec::{ImagesPerClass, JobSpec, TRAINER_SEMANTICS_VERSION},
 };
 use selffer_data::{Pack, Selection, mean_image, select};
@@ -14,7 +14,7 @@ use super::Training;
 use crate::{
     checkpoint::{Checkpoint, CheckpointLayer, LossSum},
     copy::{self, Start},
-    device::device_kind,
+    device::{Device, device_kind},
     error::TrainError,
     weights::HostTensor,
 };
@@ -35,6 +35,7 @@ pub(super) struct Beginning {
 pub(super) fn begin(training: &mut Training<'_>) -> Result<Beginning, TrainError> {
     let (spec, pack) = (training.spec, training.pack);
     check_spec(spec, pack)?;
+    check_precision(spec.recipe.precision, training.device)?;
     let start = copy::start(spec, training.source)?;
     let images = select(pack.train(), &spec.target.indices, spec.images_per_class);
     let validation = select(pack.validation(), &spec.target.indices, ImagesPerClass::All);
@@ -78,6 +79,14 @@ fn check_spec(spec: &JobSpec, pack: &Pack) -> Result<(), TrainError> {
         return Err(TrainError::Outputs { outputs, classes });
     }
     Ok(())
+}
+
+fn check_precision(precision: Precision, device: Device) -> Result<(), TrainError> {
+    match (device, precision) {
+        (Device::Cpu, Precision::F32) => Ok(()),
+        (Device::Cpu, Precision::Tf32) => Err(TrainError::Precision { given: "tf32" }),
+        (Device::Cpu, Precision::Bf16) => Err(TrainError::Precision { given: "bf16" }),
+    }
 }
 
 /// The checkpoint of iteration 0.

@@ -5,7 +5,7 @@ use selffer_core::{
     ids::{Digest, JobKey},
     job::{FailureClass, Phase},
     outcome::MetricValue,
-    recipe::{Initialiser, Outputs, TestImages},
+    recipe::{Initialiser, Outputs, Precision, TestImages},
     spec::{Half, ImagesPerClass, JobSpec},
 };
 use selffer_data::select;
@@ -85,6 +85,28 @@ fn a_loss_that_is_not_finite_fails_with_its_iteration() {
     let error = train(training(&spec, None), &mut Recorder::default()).unwrap_err();
     assert!(matches!(error, TrainError::Diverged { iteration: 1..20 }), "{error}");
     assert_eq!(error.class(), FailureClass::Diverged);
+}
+
+#[test]
+fn a_last_update_that_diverges_fails_by_its_test() {
+    let mut spec = base(Half::A);
+    spec.recipe.iterations = 1;
+    spec.recipe.learning_rate = 1e30;
+    let mut recorder = Recorder::default();
+
+    let error = train(training(&spec, None), &mut recorder).unwrap_err();
+
+    assert!(matches!(error, TrainError::Diverged { iteration: 1 }), "{error}");
+    let is_finite = |value| matches!(value, MetricValue::TrainingLoss(loss) if loss.is_finite());
+    assert!(recorder.points.iter().all(|point| is_finite(point.value)), "{:?}", recorder.points);
+}
+
+#[test]
+fn a_precision_of_gpus_is_refused_on_the_cpu() {
+    let mut spec = base(Half::A);
+    spec.recipe.precision = Precision::Bf16;
+    let error = refused(&spec, None);
+    assert_eq!(error.to_string(), "precision bf16 needs a GPU; the CPU computes in f32");
 }
 
 #[test]

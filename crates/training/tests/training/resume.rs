@@ -13,8 +13,8 @@ use crate::synthetic::{Recorder, base, finish, trained, training, transfer};
 fn stopped_at(iteration: u32, training: Training<'_>, recorder: &mut Recorder) -> Checkpoint {
     recorder.stops_at_checkpoint = true;
     recorder.stops_at_once = iteration == 0;
-    let every = Training { checkpoint_every: Some(iteration), ..training };
-    let Ended::Stopped { checkpoint } = train(every, recorder).unwrap() else {
+    recorder.checkpoint_every = Some(iteration);
+    let Ended::Stopped { checkpoint } = train(training, recorder).unwrap() else {
         panic!("must stop at iteration {iteration}");
     };
     assert_eq!(checkpoint.iteration, iteration);
@@ -65,9 +65,8 @@ fn crops_and_mirrors_resume_bit_for_bit() {
 #[test]
 fn checkpoints_on_the_way_change_nothing() {
     let spec = base(Half::A);
-    let every = Training { checkpoint_every: Some(7), ..training(&spec, None) };
-    let mut recorder = Recorder::default();
-    assert_eq!(finish(every, &mut recorder), trained(&spec, None));
+    let mut recorder = Recorder { checkpoint_every: Some(7), ..Recorder::default() };
+    assert_eq!(finish(training(&spec, None), &mut recorder), trained(&spec, None));
     assert!(recorder.checkpoints.keys().eq(&[7, 14, 21, 28, 35, 42]));
 }
 

@@ -144,6 +144,8 @@ pub(crate) struct Recorder {
     pub(crate) phases: Vec<(Phase, u32)>,
     pub(crate) points: Vec<MetricPoint>,
     pub(crate) checkpoints: BTreeMap<u32, Checkpoint>,
+    /// Updates between the checkpoints that it wants.
+    pub(crate) checkpoint_every: Option<u32>,
     /// Stops at the first checkpoint.
     pub(crate) stops_at_checkpoint: bool,
     /// Stops before the first update.
@@ -163,6 +165,10 @@ impl Observer for Recorder {
         self.points.push(point);
     }
 
+    fn wants_checkpoint(&self, iteration: u32) -> bool {
+        self.checkpoint_every.is_some_and(|every| iteration.is_multiple_of(every))
+    }
+
     fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
         self.checkpoints.insert(checkpoint.iteration, checkpoint.clone());
         Ok(())
@@ -175,15 +181,7 @@ impl Observer for Recorder {
 
 /// A training on one thread from nothing.
 pub(crate) fn training<'a>(spec: &'a JobSpec, source: Option<&'a Checkpoint>) -> Training<'a> {
-    Training {
-        spec,
-        pack: &PACK,
-        source,
-        resume: None,
-        threads: 1,
-        checkpoint_every: None,
-        device: Device::Cpu,
-    }
+    Training { spec, pack: &PACK, source, resume: None, threads: 1, device: Device::Cpu }
 }
 
 /// Trains to the end. The result comes without its times, which are never the same.

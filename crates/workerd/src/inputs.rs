@@ -1,0 +1,42 @@
+//! What one attempt's trainer reads, held in the cache while the attempt needs it.
+//!
+//! Files rot and disks lie: what the trainer finds damaged leaves the cache, so that the next
+//! attempt fetches it again. Getting it is [`crate::fetch`]'s.
+
+use selffer_core::spec::JobSpec;
+use tracing::{info, warn};
+
+use crate::{
+    cache::{Cache, Cached},
+    protocol::Input,
+};
+
+/// Everything a trainer reads; stays in the cache while this lives.
+#[derive(Debug)]
+pub struct Inputs {
+    /// The job.
+    pub spec: JobSpec,
+    /// Its images.
+    pub pack: Cached,
+    /// The source network's final checkpoint.
+    pub source: Option<Cached>,
+    /// The checkpoint to go on from.
+    pub resume: Option<Cached>,
+}
+
+impl Inputs {
+    /// Takes a damaged input out of the cache.
+    pub fn discard(&self, cache: &Cache, input: Input) {
+        let damaged = match input {
+            Input::Pack => Some(&self.pack),
+            Input::Source => self.source.as_ref(),
+            Input::Resume => self.resume.as_ref(),
+        };
+        let Some(damaged) = damaged else { return };
+        let folder = damaged.folder.display();
+        match cache.discard(damaged) {
+            Ok(()) => warn!(%folder, "a damaged cache entry was removed; it will be fetched again"),
+            Err(error) => info!(%folder, %error, "a damaged cache entry cannot be removed"),
+        }
+    }
+}
