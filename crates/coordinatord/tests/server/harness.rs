@@ -127,10 +127,14 @@ impl Drop for Server {
         if std::thread::panicking() {
             eprintln!("coordinator's log:\n{}", log_of(self.folder.path()));
         }
-        // As root the database is elsewhere, behind a link.
-        if let Ok(folder) = fs::read_link(self.folder.path().join("data/postgres")) {
-            fs::remove_dir_all(folder).unwrap();
-        }
+        remove_database(self.folder.path());
+    }
+}
+
+/// Removes a database that root's coordinator keeps elsewhere, behind a link.
+pub(crate) fn remove_database(folder: &Path) {
+    if let Ok(database) = fs::read_link(folder.join("data/postgres")) {
+        fs::remove_dir_all(database).unwrap();
     }
 }
 

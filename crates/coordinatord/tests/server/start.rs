@@ -9,7 +9,7 @@ use std::{
 
 use selffer_proto::v1;
 
-use crate::harness::{Server, command, import_pack};
+use crate::harness::{Server, command, import_pack, remove_database};
 
 /// Runs a coordinator that is expected to end by itself; what it said.
 fn refusal(command: &mut Command) -> String {
@@ -84,6 +84,7 @@ fn missing_postgresql_programs_are_told_with_what_to_install() {
 
     let said = refusal(command(folder.path()).arg("--pg-bin").arg(folder.path()));
 
+    remove_database(folder.path());
     assert!(said.contains("postgres") && said.contains("install"), "{said}");
 }
 
