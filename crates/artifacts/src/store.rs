@@ -7,6 +7,7 @@
 use std::{
     collections::HashSet,
     fs, io,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -32,12 +33,14 @@ pub struct ChunkStore {
 }
 
 impl ChunkStore {
-    /// The store in this folder, which is made if it is not there.
+    /// The store in this folder, which is made, for this user alone, if it is not there.
     ///
     /// # Errors
     /// The folder can be neither found nor made.
     pub fn in_folder(folder: &Path) -> Result<Self, ArtifactError> {
-        fs::create_dir_all(folder).map_err(|source| ArtifactError::file("create", folder, source))?;
+        // Also for those who made the folder around it themselves, open to others.
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(|source| ArtifactError::file("create", folder, source))?;
         let objects = LocalFileSystem::new_with_prefix(folder)
             .map_err(|source| ArtifactError::file("open", folder, io::Error::other(source)))?;
         Ok(Self { objects: Arc::new(objects.with_fsync(true)), folder: folder.to_owned() })
@@ -155,6 +158,8 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, ArtifactError> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use crate::cut_bytes;
 
@@ -171,6 +176,15 @@ mod tests {
     fn file_of(store: &ChunkStore, chunk: &Chunk) -> PathBuf {
         let hash = chunk.digest.to_string();
         store.folder.join("cas").join(&hash[..2]).join(hash)
+    }
+
+    #[test]
+    fn the_store_is_its_users_alone() {
+        let (_folder, store) = store();
+
+        let mode = fs::metadata(&store.folder).unwrap().permissions().mode();
+
+        assert_eq!(mode & 0o777, 0o700);
     }
 
     #[tokio::test]

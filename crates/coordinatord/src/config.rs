@@ -24,11 +24,13 @@ pub(crate) struct Config {
     #[arg(long, env = "SELFFER_LISTEN", default_value = "127.0.0.1:7070", value_name = "ADDRESS:PORT")]
     pub(crate) listen: SocketAddr,
 
-    /// Address of the dashboard (HTTP); port 0 takes a free one.
+    /// Address of the dashboard (HTTP), which asks for no token: always one of this machine's
+    /// loopback addresses; port 0 takes a free one. From elsewhere, use an SSH tunnel.
     #[arg(long, env = "SELFFER_HTTP_LISTEN", default_value = "127.0.0.1:7071", value_name = "ADDRESS:PORT")]
     pub(crate) http_listen: SocketAddr,
 
-    /// Allow addresses that other machines reach, without TLS: token and data cross the network in the clear.
+    /// Let --listen be an address that other machines reach, without TLS: token and data cross
+    /// the network in the clear. The dashboard stays on this machine.
     #[arg(long)]
     pub(crate) insecure: bool,
 
@@ -106,13 +108,23 @@ impl Config {
         if timing.confirm_within < timing.heartbeat_interval {
             bail!("--confirm-within {:?} is shorter than one heartbeat", timing.confirm_within);
         }
-        for (option, address) in [("--listen", self.listen), ("--http-listen", self.http_listen)] {
-            if !address.ip().is_loopback() && !self.insecure {
-                bail!(
-                    "{option} {address} can be reached from other machines, and there is no TLS yet: \
-                     use a loopback address, or --insecure if the network between is yours"
-                );
-            }
+        self.check_addresses()
+    }
+
+    fn check_addresses(&self) -> Result<()> {
+        if !self.http_listen.ip().is_loopback() {
+            bail!(
+                "--http-listen {} can be reached from other machines, and the dashboard asks nobody \
+                 for a token yet: use a loopback address, and an SSH tunnel from elsewhere",
+                self.http_listen
+            );
+        }
+        if !self.listen.ip().is_loopback() && !self.insecure {
+            bail!(
+                "--listen {} can be reached from other machines, and there is no TLS yet: \
+                 use a loopback address, or --insecure if the network between is yours",
+                self.listen
+            );
         }
         Ok(())
     }
@@ -136,10 +148,17 @@ mod tests {
     fn an_address_that_others_reach_needs_insecure() {
         let error = check(&["--listen", "0.0.0.0:7070"]).unwrap_err().to_string();
         assert!(error.starts_with("--listen 0.0.0.0:7070 can be reached from other machines"), "{error}");
-        assert!(check(&["--http-listen", "[::]:7071"]).is_err());
 
         check(&["--listen", "0.0.0.0:7070", "--insecure"]).unwrap();
         check(&["--listen", "[::1]:7070"]).unwrap();
+    }
+
+    #[test]
+    fn the_dashboard_stays_on_this_machine_even_if_insecure() {
+        let error = check(&["--http-listen", "[::]:7071", "--insecure"]).unwrap_err().to_string();
+        assert!(error.starts_with("--http-listen [::]:7071 can be reached from other machines"), "{error}");
+
+        check(&["--http-listen", "[::1]:7071"]).unwrap();
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod database;
 mod dispatcher;
 mod grpc;
 mod heartbeat_pace;
+mod sentence;
 mod serve;
 mod sweeper;
 
@@ -26,7 +27,10 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{Config, LogFormat};
+use crate::{
+    config::{Config, LogFormat},
+    sentence::sentence,
+};
 
 fn main() -> ExitCode {
     let config = Config::parse();
@@ -35,7 +39,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nothing is left to tell if this cannot be written.
-            let _ = writeln!(io::stderr(), "coordinatord: {}", sentence(&error));
+            let _ = writeln!(io::stderr(), "coordinatord: {}", sentence(error.as_ref()));
             ExitCode::FAILURE
         }
     }
@@ -57,19 +61,4 @@ fn start_log(format: LogFormat) {
         LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).init(),
         LogFormat::Json => log.json().init(),
     }
-}
-
-/// An error with its causes, in one line; a cause that the text has already said is left out.
-fn sentence(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain() {
-        let said = cause.to_string();
-        if text.is_empty() {
-            text = said;
-        } else if !text.contains(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-    }
-    text
 }

@@ -67,6 +67,12 @@ pub enum StoreError {
         /// Whose it is.
         digest: Digest,
     },
+    /// The pack was announced anew, with other chunks, since it was read; nothing was written.
+    #[error("pack {digest} was announced anew meanwhile")]
+    PackChanged {
+        /// Which.
+        digest: Digest,
+    },
     /// A result without its final checkpoint.
     #[error("checkpoint {checkpoint_id} is not a published final checkpoint of this claim")]
     NotPublished {

@@ -52,7 +52,8 @@ impl StoredPack {
 }
 
 impl Store {
-    /// Announces a pack; the same one again changes nothing.
+    /// Announces a pack. Until it is published the newest announcement says how its content is
+    /// cut into chunks: one that was cut otherwise, and cut off, must not bind those after it.
     ///
     /// # Errors
     /// The database.
@@ -66,7 +67,9 @@ impl Store {
         sqlx::query!(
             r#"INSERT INTO packs (digest, manifest, objects)
                VALUES ($1, $2, $3)
-               ON CONFLICT (digest) DO NOTHING"#,
+               ON CONFLICT (digest) DO UPDATE
+                   SET objects = EXCLUDED.objects
+                   WHERE packs.published_at IS NULL"#,
             &digest.0[..],
             text,
             Json(objects) as _,
@@ -76,20 +79,24 @@ impl Store {
         Ok(digest)
     }
 
-    /// Makes a pack usable, under this name. The caller has checked that every chunk is there.
+    /// Makes a pack usable, under this name. The caller has read the pack and checked that every
+    /// chunk is there.
     ///
     /// # Errors
-    /// The pack was not announced, or the name belongs to another pack.
-    pub async fn publish_pack(&self, digest: Digest, name: &Name) -> Result<(), StoreError> {
+    /// Its chunks are no longer those, or the name belongs to another pack.
+    pub async fn publish_pack(&self, checked: &PackRow, name: &Name) -> Result<(), StoreError> {
+        let digest = checked.digest;
         let mut tx = self.main.begin().await?;
         let published = sqlx::query!(
             r#"UPDATE packs
                SET published_at = COALESCE(published_at, clock_timestamp())
-               WHERE digest = $1"#,
+               WHERE digest = $1
+                 AND objects = $2"#,
             &digest.0[..],
+            Json(&checked.objects) as _,
         );
         if published.execute(&mut *tx).await?.rows_affected() == 0 {
-            return Err(StoreError::NotFound { what: "pack", name: digest.to_string() });
+            return Err(StoreError::PackChanged { digest });
         }
         sqlx::query!(
             r#"INSERT INTO pack_names (name, digest)

@@ -1,10 +1,13 @@
 //! Results: what succeeded attempts found, stored whole and read back.
 
+use std::collections::HashMap;
+
 use selffer_core::{
     ids::{AttemptNumber, CheckpointId, Digest, JobId},
     outcome::{JobResult, TestResult},
 };
 use sqlx::{PgConnection, types::Json};
+use uuid::Uuid;
 
 use crate::{
     Store, StoreError,
@@ -51,8 +54,8 @@ pub(crate) async fn insert(
 
 /// A result as stored.
 struct ResultRow {
-    job_id: uuid::Uuid,
-    checkpoint_id: uuid::Uuid,
+    job_id: Uuid,
+    checkpoint_id: Uuid,
     test_images: i64,
     test_top1_correct: i64,
     test_top5_correct: i64,
@@ -93,24 +96,22 @@ impl ResultRow {
 }
 
 impl Store {
-    /// The results of a study's succeeded jobs, without their `correct_bits`.
+    /// The results of those of these jobs that succeeded, without their `correct_bits`.
     ///
     /// # Errors
-    /// There is no such study.
-    pub async fn study_results(&self, study: &str) -> Result<Vec<(JobId, JobResult)>, StoreError> {
-        let study_id = self.study_id(study).await?;
+    /// The database.
+    pub async fn results(&self, jobs: &[JobId]) -> Result<HashMap<JobId, JobResult>, StoreError> {
+        let jobs: Vec<Uuid> = jobs.iter().map(|job| job.0).collect();
         let rows = sqlx::query_as!(
             ResultRow,
             r#"SELECT r.job_id, r.checkpoint_id, r.test_images, r.test_top1_correct, r.test_top5_correct,
                    r.test_loss, r.tests, r.top1_best10, ''::bytea AS "correct_bits!", r.weights_digest,
                    r.layer_digests AS "layer_digests: Json<Vec<(String, Digest)>>",
                    r.copied_layers_unchanged, r.stuck_at_chance, r.training_s, r.testing_s, r.device_kind
-               FROM study_jobs sj
-               JOIN jobs j USING (job_id)
+               FROM jobs j
                JOIN results r ON r.job_id = j.job_id AND r.attempt = j.succeeded_attempt
-               WHERE sj.study_id = $1
-               ORDER BY sj.position"#,
-            study_id.0,
+               WHERE j.job_id = ANY($1)"#,
+            &jobs,
         );
         let rows = rows.fetch_all(&self.main).await?;
         rows.into_iter().map(|row| Ok((JobId(row.job_id), row.read()?))).collect()

@@ -126,7 +126,9 @@ impl Store {
 // On a connection of its own, without the timeouts: a migration may take its time, and a
 // second program waits for the first on an advisory lock.
 async fn migrate(database: &PgConnectOptions) -> Result<(), StoreError> {
-    let mut connection = PgConnection::connect_with(database).await?;
+    // Otherwise each start logs that the table of migrations exists already.
+    let quiet = database.clone().options([("client_min_messages", "warning")]);
+    let mut connection = PgConnection::connect_with(&quiet).await?;
     let migrated = MIGRATIONS.run(&mut connection).await;
     connection.close().await?;
     migrated.map_err(|error| match error {

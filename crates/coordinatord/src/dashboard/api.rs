@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::SecondsFormat;
-use selffer_storage::{JobSummary, PackRow, Store, StoreError, StudySummary, WorkerRow};
+use selffer_storage::{JobSummary, PackRow, StoreError, StudySummary, WorkerRow};
 use serde_json::{Value, json};
 
 use super::pages::phase_word;
@@ -17,9 +17,6 @@ use crate::{
     coordinator::Coordinator,
     grpc::{Pace, job_eta_s, pace, study_with_pace},
 };
-
-/// Rows of one read.
-const ROWS: u32 = 5_000;
 
 /// `/api/studies`.
 pub(super) async fn studies(State(coordinator): State<Arc<Coordinator>>) -> Response {
@@ -30,7 +27,7 @@ pub(super) async fn studies(State(coordinator): State<Arc<Coordinator>>) -> Resp
             let pace = pace(store, &study).await?;
             studies.push(study_json(&study, pace));
         }
-        Ok(json!({"schema": "selffer.studies/v1", "studies": studies}))
+        Ok(json!({"schema": "selffer.api.studies/v1", "studies": studies}))
     };
     answer(read.await)
 }
@@ -40,9 +37,9 @@ pub(super) async fn study(State(coordinator): State<Arc<Coordinator>>, Path(name
     let read = async {
         let store = &coordinator.store;
         let (study, pace) = study_with_pace(store, &name).await?;
-        let jobs = all_jobs(store, study.name.as_str()).await?;
+        let jobs = store.all_study_jobs(study.name.as_str()).await?;
         let jobs: Vec<Value> = jobs.iter().map(job_json).collect();
-        Ok(json!({"schema": "selffer.study/v1", "study": study_json(&study, pace), "jobs": jobs}))
+        Ok(json!({"schema": "selffer.api.study/v1", "study": study_json(&study, pace), "jobs": jobs}))
     };
     answer(read.await)
 }
@@ -52,7 +49,7 @@ pub(super) async fn workers(State(coordinator): State<Arc<Coordinator>>) -> Resp
     let rows = coordinator.store.workers().await;
     answer(rows.map(|rows| {
         let workers: Vec<Value> = rows.iter().map(worker_json).collect();
-        json!({"schema": "selffer.workers/v1", "workers": workers})
+        json!({"schema": "selffer.api.workers/v1", "workers": workers})
     }))
 }
 
@@ -61,18 +58,16 @@ pub(super) async fn packs(State(coordinator): State<Arc<Coordinator>>) -> Respon
     let rows = coordinator.store.packs().await;
     answer(rows.map(|rows| {
         let packs: Vec<Value> = rows.iter().map(pack_json).collect();
-        json!({"schema": "selffer.packs/v1", "packs": packs})
+        json!({"schema": "selffer.api.packs/v1", "packs": packs})
     }))
 }
 
 /// `/api/health`: whether the database answers, and whether something is stuck in it.
 pub(super) async fn health(State(coordinator): State<Arc<Coordinator>>) -> Response {
     let open = coordinator.store.transactions_left_open().await;
-    answer(
-        open.map(
-            |open| json!({"schema": "selffer.health/v1", "database": "ok", "transactions_left_open": open}),
-        ),
-    )
+    answer(open.map(
+        |open| json!({"schema": "selffer.api.health/v1", "database": "ok", "transactions_left_open": open}),
+    ))
 }
 
 fn answer(value: Result<Value, StoreError>) -> Response {
@@ -89,18 +84,6 @@ fn answer(value: Result<Value, StoreError>) -> Response {
     };
     let body = json!({"error": {"code": code, "message": error.to_string()}});
     (status, Json(body)).into_response()
-}
-
-async fn all_jobs(store: &Store, study: &str) -> Result<Vec<JobSummary>, StoreError> {
-    let mut jobs: Vec<JobSummary> = Vec::new();
-    loop {
-        let page = store.study_jobs(study, jobs.last().map(|job| job.position), ROWS).await?;
-        let is_last = page.len() < ROWS as usize;
-        jobs.extend(page);
-        if is_last {
-            return Ok(jobs);
-        }
-    }
 }
 
 fn study_json(study: &StudySummary, pace: Pace) -> Value {

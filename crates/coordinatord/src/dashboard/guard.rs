@@ -1,9 +1,9 @@
 //! In front of every page: who may ask, and what browsers must not do with the answer.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -14,10 +14,10 @@ const CONTENT_SECURITY_POLICY: &str =
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Lets readers through and adds the headers that every answer carries.
-pub(super) async fn guard(State(address): State<SocketAddr>, request: Request, next: Next) -> Response {
+pub(super) async fn guard(request: Request, next: Next) -> Response {
     let mut response = if !matches!(*request.method(), Method::GET | Method::HEAD) {
         (StatusCode::METHOD_NOT_ALLOWED, "the dashboard only shows; use jobctl to act\n").into_response()
-    } else if is_meant_for_us(address.ip(), request.headers()) {
+    } else if is_meant_for_us(request.headers()) {
         next.run(request).await
     } else {
         (StatusCode::FORBIDDEN, "this host name is not the coordinator's\n").into_response()
@@ -35,12 +35,9 @@ pub(super) async fn guard(State(address): State<SocketAddr>, request: Request, n
     response
 }
 
-/// On a loopback address only loopback names are ours: another site's name that resolves to
+/// Only loopback names are ours: another site's name that resolves to
 /// this machine is that site's script, asking through the user's browser.
-fn is_meant_for_us(address: IpAddr, headers: &HeaderMap) -> bool {
-    if !address.is_loopback() {
-        return true;
-    }
+fn is_meant_for_us(headers: &HeaderMap) -> bool {
     let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else { return false };
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
@@ -59,7 +56,7 @@ mod tests {
         let asked_as = |host: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::HOST, host.parse().unwrap());
-            is_meant_for_us("127.0.0.1".parse().unwrap(), &headers)
+            is_meant_for_us(&headers)
         };
 
         for ours in ["localhost", "localhost:7071", "127.0.0.1:7071", "[::1]:7071", "127.0.0.1"] {
@@ -68,7 +65,6 @@ mod tests {
         for other in ["evil.example", "evil.example:7071", "localhost.evil.example", "10.0.0.1:7071"] {
             assert!(!asked_as(other), "{other}");
         }
-        assert!(!is_meant_for_us("127.0.0.1".parse().unwrap(), &HeaderMap::new()));
-        assert!(is_meant_for_us("10.0.0.1".parse().unwrap(), &HeaderMap::new()));
+        assert!(!is_meant_for_us(&HeaderMap::new()));
     }
 }

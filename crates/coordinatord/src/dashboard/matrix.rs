@@ -12,7 +12,7 @@ use super::text::percent;
 pub(super) struct Matrix {
     /// The split's name.
     pub(super) split: String,
-    /// The n of the columns, increasing; empty if the split has base networks only.
+    /// The n of the columns, increasing; base networks, which copy nothing, stand under 0.
     pub(super) depths: Vec<u8>,
     /// Base networks first, then in the order of the paper.
     pub(super) rows: Vec<Row>,
@@ -25,8 +25,6 @@ pub(super) struct Row {
     pub(super) treatment: String,
     /// What it is trained and tested on.
     pub(super) target: String,
-    /// The networks without copied layers; only of base.
-    pub(super) base: Vec<Chip>,
     /// For each n of the columns the networks there: one for each seed and limit of images.
     pub(super) cells: Vec<Vec<Chip>>,
 }
@@ -40,13 +38,6 @@ pub(super) struct Chip {
     pub(super) title: String,
     /// Classes of the style sheet.
     pub(super) class: String,
-}
-
-impl Row {
-    /// Whether this is a row of base networks.
-    pub(super) fn is_base(&self) -> bool {
-        !self.base.is_empty()
-    }
 }
 
 /// The matrices of these jobs, one for each split, in the order of the grid.
@@ -66,15 +57,12 @@ fn matrix<'a>(split: &str, jobs: impl Iterator<Item = &'a JobSummary>) -> Matrix
     for job in jobs {
         let key = (rank(&job.treatment), job.treatment.clone(), job.target_half);
         rows.entry(key).or_default().push(job);
-        if job.layers_copied > 0 {
-            depths.insert(job.layers_copied);
-        }
+        depths.insert(job.layers_copied);
     }
     let depths: Vec<u8> = depths.into_iter().collect();
     let rows = rows.into_iter().map(|((_, treatment, target), jobs)| Row {
         treatment,
         target: target.to_string(),
-        base: chips(&jobs, 0),
         cells: depths.iter().map(|depth| chips(&jobs, *depth)).collect(),
     });
     Matrix { split: split.to_owned(), rows: rows.collect(), depths }

@@ -1,9 +1,9 @@
 //! The dashboard: what the coordinator does, on pages that need no script.
 //!
 //! Read-only. Pages are rendered here and reload themselves; each has a JSON twin under
-//! `/api`. They show names and numbers to whoever reaches the address, which is this
-//! machine unless it was opened on purpose; a page of another site cannot reach them
-//! through a browser, because the host it was asked for must be this one.
+//! `/api`. They show names and numbers to whoever reaches the address, which is always a
+//! loopback address of this machine; a page of another site cannot reach them through a
+//! browser, because the host it was asked for must be this one.
 
 mod api;
 mod guard;
@@ -21,7 +21,6 @@ use crate::coordinator::Coordinator;
 
 /// Serves until the coordinator stops.
 pub(crate) async fn serve(coordinator: Arc<Coordinator>, listener: TcpListener) -> Result<()> {
-    let address = listener.local_addr().context("the dashboard's socket has no address")?;
     let stopping = coordinator.stopping.clone();
     let routes = Router::new()
         .route("/", get(pages::overview))
@@ -33,7 +32,7 @@ pub(crate) async fn serve(coordinator: Arc<Coordinator>, listener: TcpListener) 
         .route("/api/packs", get(api::packs))
         .route("/api/health", get(api::health))
         .fallback(pages::no_such_page)
-        .layer(middleware::from_fn_with_state(address, guard::guard))
+        .layer(middleware::from_fn(guard::guard))
         .with_state(coordinator);
     axum::serve(listener, routes)
         .with_graceful_shutdown(stopping.cancelled_owned())

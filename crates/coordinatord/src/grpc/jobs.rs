@@ -31,11 +31,11 @@ impl Service {
         let name = study.name.as_str();
         let summaries = store.study_jobs(name, after, rows as u32).await.map_err(|error| of_store(&error))?;
         let results = if request.with_results {
-            store.study_results(name).await.map_err(|error| of_store(&error))?
+            let ids: Vec<_> = summaries.iter().map(|summary| summary.job_id).collect();
+            store.results(&ids).await.map_err(|error| of_store(&error))?
         } else {
-            Vec::new()
+            HashMap::new()
         };
-        let results: HashMap<_, _> = results.into_iter().collect();
         let jobs = summaries::jobs(&summaries, &results);
         let fitting = fitting(&jobs);
         let is_last = fitting == jobs.len() && summaries.len() < rows;

@@ -40,7 +40,9 @@ impl PackService for Service {
         let (store, chunks) = (self.coordinator.store.clone(), self.coordinator.chunks.clone());
         let begin = async move {
             let digest = store.begin_pack(&pack, &objects).await.map_err(|error| of_store(&error))?;
-            let missing = chunks.missing(&objects).await.map_err(|error| of_artifact(&error))?;
+            // A pack that is published already keeps its own chunks, and needs none.
+            let row = store.pack_by_digest(digest).await.map_err(|error| of_store(&error))?;
+            let missing = chunks.missing(&row.objects).await.map_err(|error| of_artifact(&error))?;
             Ok(v1::BeginPackResponse { digest: digest.0.to_vec(), missing: chunks::digests(&missing) })
         };
         self.coordinator.act(begin).await.map(Response::new)
@@ -83,7 +85,7 @@ impl PackService for Service {
                 let message = format!("{} chunks are missing; begin again to learn which", missing.len());
                 return Err(Status::failed_precondition(message));
             }
-            store.publish_pack(digest, &name).await.map_err(|error| of_store(&error))?;
+            store.publish_pack(&row, &name).await.map_err(|error| of_store(&error))?;
             info!(%principal, pack = %name, %digest, "pack published");
             Ok(v1::PublishPackResponse {})
         };

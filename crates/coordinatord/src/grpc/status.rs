@@ -9,6 +9,8 @@ use selffer_storage::StoreError;
 use tonic::{Code, Status};
 use tracing::{error, warn};
 
+use crate::sentence::sentence;
+
 /// A message that does not convert.
 pub(super) fn unconvertible(error: &ConvertError) -> Status {
     Status::invalid_argument(error.to_string())
@@ -23,7 +25,9 @@ pub(super) fn bad_manifest(error: &ManifestError) -> Status {
 pub(super) fn of_store(failure: &StoreError) -> Status {
     let code = match failure {
         StoreError::StaleClaim { .. } => Code::Aborted,
-        StoreError::SessionSilent { .. } | StoreError::Raced { .. } => Code::Unavailable,
+        StoreError::SessionSilent { .. } | StoreError::Raced { .. } | StoreError::PackChanged { .. } => {
+            Code::Unavailable
+        }
         StoreError::NotFound { .. } => Code::NotFound,
         StoreError::Ambiguous { .. } | StoreError::TooLarge { .. } => Code::InvalidArgument,
         StoreError::StudyConflict { .. }
@@ -62,22 +66,6 @@ pub(super) fn of_artifact(failure: &ArtifactError) -> Status {
         _ => "",
     };
     Status::new(code, format!("{}{advice}", sentence(failure)))
-}
-
-/// An error with its causes, in one line.
-fn sentence(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        // Some libraries repeat their cause in their own text.
-        if !text.contains(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@ use std::{collections::HashMap, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::Stream;
 use selffer_proto::v1;
-use selffer_storage::{JobSummary, StudySummary};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
@@ -19,8 +18,6 @@ use crate::coordinator::Coordinator;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The longest time between two looks while no change is heard of: rates and times left move.
 const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(5);
-/// Rows of one read.
-const ROWS: u32 = 5_000;
 
 pub(super) type WatchStream = Pin<Box<dyn Stream<Item = Result<v1::WatchStudyResponse, Status>> + Send>>;
 
@@ -80,7 +77,7 @@ impl Watcher {
         let store = self.coordinator.store.clone();
         let (study, pace) =
             summaries::study_with_pace(&store, &self.study).await.map_err(|error| of_store(&error))?;
-        let rows = self.read_jobs(&study).await?;
+        let rows = store.all_study_jobs(study.name.as_str()).await.map_err(|error| of_store(&error))?;
         let mut changed = Vec::new();
         for row in rows {
             let job = summaries::job(&row, None);
@@ -93,21 +90,6 @@ impl Watcher {
         let summary = summaries::study(&study, pace);
         self.send(&summary, changed, ended).await;
         Ok(ended)
-    }
-
-    async fn read_jobs(&self, study: &StudySummary) -> Result<Vec<JobSummary>, Status> {
-        let store = &self.coordinator.store;
-        let mut rows: Vec<JobSummary> = Vec::new();
-        loop {
-            let after = rows.last().map(|row| row.position);
-            let page = store.study_jobs(study.name.as_str(), after, ROWS).await;
-            let page = page.map_err(|error| of_store(&error))?;
-            let is_last = page.len() < ROWS as usize;
-            rows.extend(page);
-            if is_last {
-                return Ok(rows);
-            }
-        }
     }
 
     /// One message, or several where one cannot hold all jobs; only the last says `ended`.

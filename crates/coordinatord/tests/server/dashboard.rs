@@ -30,7 +30,7 @@ async fn pages_and_their_json_show_studies_jobs_workers_and_packs() {
     assert!(!study.contains("<script"), "{study}");
     let json = server.get("/api/studies/first");
     for expected in
-        ["\"schema\":\"selffer.study/v1\"", "\"name\":\"leather-cloth/baseA\"", "\"state\":\"ready\""]
+        ["\"schema\":\"selffer.api.study/v1\"", "\"name\":\"leather-cloth/baseA\"", "\"state\":\"ready\""]
     {
         assert!(json.contains(expected), "{expected:?} is not in {json}");
     }

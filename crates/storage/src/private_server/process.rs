@@ -4,7 +4,7 @@
 //! file whose process is gone is stale, and the server replaces it by itself. Durations are
 //! waited for, never measured.
 
-use std::{fs, path::Path, process::Stdio, time::Duration};
+use std::{fs, os::unix::fs::MetadataExt, path::Path, process::Stdio, time::Duration};
 
 use nix::{
     errno::Errno,
@@ -141,7 +141,7 @@ fn living_pid(cluster: &Path) -> Option<Pid> {
     if !is_alive(pid) {
         return None;
     }
-    if is_another_program(pid) {
+    if is_another_program(pid, cluster) {
         // The number was given to someone else since. The server would believe the file.
         let _replaced_anyway = fs::remove_file(&path);
         return None;
@@ -153,9 +153,18 @@ fn is_alive(pid: Pid) -> bool {
     !matches!(kill(pid, None), Err(Errno::ESRCH)) && !is_zombie(pid)
 }
 
-// Where there is no /proc we cannot tell, and believe the file as the server does.
-fn is_another_program(pid: Pid) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| !name.starts_with("postgres"))
+/// A server is named `postgres`, and works in its data folder from before it writes the file.
+// Where there is no /proc, or it is closed to us (root in a container, another user's process),
+// we cannot tell, and believe the file as the server does.
+fn is_another_program(pid: Pid, cluster: &Path) -> bool {
+    let identity = |path: &Path| fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()));
+    let is_named_otherwise =
+        fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| !name.starts_with("postgres"));
+    let works_elsewhere = match (identity(Path::new(&format!("/proc/{pid}/cwd"))), identity(cluster)) {
+        (Ok(its), Ok(ours)) => its != ours,
+        _ => false,
+    };
+    is_named_otherwise || works_elsewhere
 }
 
 /// Ended, but not reaped by its parent yet, which may be an init that never reaps.
@@ -175,6 +184,33 @@ mod tests {
         fs::write(&file, format!("{}\n/somewhere\n", std::process::id())).unwrap();
         assert_eq!(living_pid(cluster.path()), None);
         assert!(!file.exists() || !Path::new("/proc/self/comm").exists());
+    }
+
+    /// The server of another folder used to pass for this one's, because of its name.
+    #[test]
+    fn a_pid_file_of_another_folders_server_is_stale() {
+        if !Path::new("/proc/self/cwd").exists() {
+            return;
+        }
+        let (cluster, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let program = other.path().join("postgres");
+        std::os::unix::fs::symlink("/bin/cat", &program).unwrap();
+
+        for (works_in, is_ours) in [(cluster.path(), true), (other.path(), false)] {
+            // Lives until its input ends.
+            let mut server = std::process::Command::new(&program)
+                .current_dir(works_in)
+                .stdin(Stdio::piped())
+                .spawn()
+                .unwrap();
+            fs::write(cluster.path().join("postmaster.pid"), format!("{}\n", server.id())).unwrap();
+
+            let found = living_pid(cluster.path());
+
+            drop(server.stdin.take());
+            server.wait().unwrap();
+            assert_eq!(found.is_some(), is_ours, "in {}", works_in.display());
+        }
     }
 
     #[test]

@@ -14,6 +14,9 @@ use crate::{
     convert::{self, from_i32},
 };
 
+/// So that no statement runs for long, whatever the size of the study.
+const ROWS_OF_ONE_READ: i64 = 5_000;
+
 /// One network of a study.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobSummary {
@@ -179,6 +182,24 @@ impl Store {
         let study_id = self.study_id(study).await?;
         let after = after.map_or(-1, i64::from);
         self.summaries(study_id, after, i64::from(limit)).await
+    }
+
+    /// All of a study's networks, in the grid's order.
+    ///
+    /// # Errors
+    /// There is no such study.
+    pub async fn all_study_jobs(&self, study: &str) -> Result<Vec<JobSummary>, StoreError> {
+        let study_id = self.study_id(study).await?;
+        let mut jobs: Vec<JobSummary> = Vec::new();
+        loop {
+            let after = jobs.last().map_or(-1, |job| i64::from(job.position));
+            let rows = self.summaries(study_id, after, ROWS_OF_ONE_READ).await?;
+            let is_last = rows.len() < ROWS_OF_ONE_READ as usize;
+            jobs.extend(rows);
+            if is_last {
+                return Ok(jobs);
+            }
+        }
     }
 
     /// One network of a study, by its place.

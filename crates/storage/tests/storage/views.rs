@@ -92,7 +92,10 @@ async fn a_jobs_detail_tells_its_whole_story() {
     assert!(detail.final_checkpoint.is_some());
     let known = db.look_up(&[done.key, selffer_core::ids::JobKey([9; 32])]).await.unwrap();
     assert_eq!(known, [(done.key, StateKind::Succeeded)]);
-    let results = db.study_results("last").await.unwrap();
-    assert_eq!((results.len(), results[0].1.correct_bits.len()), (1, 0));
+    let ids: Vec<_> = jobs.iter().map(|job| job.job_id).collect();
+    let results = db.results(&ids).await.unwrap();
+    assert_eq!((results.len(), results[&done.job_id].correct_bits.len()), (1, 0));
+    let others: Vec<_> = ids.into_iter().filter(|id| *id != done.job_id).collect();
+    assert!(db.results(&others).await.unwrap().is_empty());
     db.finish().await;
 }
