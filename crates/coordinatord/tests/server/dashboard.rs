@@ -15,7 +15,8 @@ async fn pages_and_their_json_show_studies_jobs_workers_and_packs() {
     for expected in [
         "HTTP/1.1 200",
         "/studies/first",
-        "4 ",
+        "2 waiting",
+        "2 ready",
         "node/cpu0",
         "tiny",
         "content-security-policy: default-src 'none'",
