@@ -106,7 +106,7 @@ Examples:
   jobctl submit grid.yaml             shows the plan and asks
   jobctl submit grid.yaml -y --follow submits and shows progress until it ends
 
-Submitting the same study again changes nothing. Networks that are already trained, for
+Submitting the same study again only tries its failed networks again. Networks that are already trained, for
 whatever study, are shared.")]
     Submit(SubmitArgs),
     /// List studies, jobs, workers or packs

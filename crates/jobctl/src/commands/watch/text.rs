@@ -87,7 +87,7 @@ pub(crate) fn farewell(board: &Board) -> String {
         lines.push(format!("  and {hidden} more: jobctl list jobs {name} --state failed,held"));
     }
     if let Some(failed) = board.jobs().iter().find(|job| job.state == StateKind::Failed) {
-        lines.push(format!("next: jobctl logs {name}:{}", failed.name));
+        lines.push(format!("next: jobctl show {name}:{}", failed.name));
     } else {
         lines.push(format!("next: jobctl report {name} --out results"));
     }
@@ -147,7 +147,7 @@ mod tests {
         insta::assert_snapshot!(farewell(&board), @r"
         demo: 1 of 2 networks trained in 1 min 00 s
           random-0/baseB failed: the loss is not finite at iteration 12
-        next: jobctl logs demo:random-0/baseB
+        next: jobctl show demo:random-0/baseB
         ");
     }
 }
