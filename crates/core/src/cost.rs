@@ -8,7 +8,7 @@ use crate::{
     network::{LayerShapes, ShapeError},
     pack::PackFacts,
     recipe::TestImages,
-    spec::{JobSpec, Origin},
+    spec::JobSpec,
 };
 
 /// Operations of the whole training with its tests.
@@ -18,40 +18,55 @@ use crate::{
 /// which expansion refuses, costs 0.
 #[must_use]
 pub fn job_flops(spec: &JobSpec, pack: &PackFacts) -> f64 {
-    shapes(spec).map_or(0.0, |shapes| {
-        let forward: f64 = shapes.iter().map(layer_flops).sum();
-        let trained = f64::from(spec.recipe.iterations) * f64::from(spec.recipe.batch);
-        let tested = tests(spec) as f64 * images_per_test(spec, pack) as f64;
-        trained * (forward + backward_flops(spec, &shapes)) + tested * forward
-    })
+    let forward: f64 = layers(spec).iter().sum();
+    let tested = tests(spec) as f64 * images_per_test(spec, pack) as f64;
+    training_flops(spec) + tested * forward
+}
+
+/// Operations of the training without its tests.
+#[must_use]
+pub fn training_flops(spec: &JobSpec) -> f64 {
+    let images = f64::from(spec.recipe.iterations) * f64::from(spec.recipe.batch);
+    images * flops_per_training_image(&layers(spec), usize::from(spec.treatment.layers_frozen))
+}
+
+/// Operations of one image forward and back, given those of each layer forward.
+#[must_use]
+pub fn flops_per_training_image(layers: &[f64], frozen: usize) -> f64 {
+    let above = |layer: usize| layers.iter().skip(layer).sum::<f64>();
+    // Forward, gradients of weights, gradients of inputs.
+    above(0) + above(frozen) + above(frozen + 1)
 }
 
 /// Bytes of the final weights that the store holds for this job alone.
 ///
-/// Layers frozen from a source have its bytes and are stored with it; see
-/// [`crate::artifact`]. A network that does not fit its images has none.
+/// Frozen layers are another's bytes and stored with it: the source's, the imported
+/// weights', or the one draw that all random networks of a half freeze their layers from
+/// ([`frozen_bytes`]); see [`crate::artifact`]. A network that does not fit its images has
+/// none.
 #[must_use]
 pub fn checkpoint_bytes(spec: &JobSpec) -> u64 {
-    let shared = match spec.treatment.origin {
-        Origin::Own | Origin::Other => usize::from(spec.treatment.layers_frozen),
-        Origin::None | Origin::Random => 0,
-    };
-    shapes(spec).map_or(0, |shapes| shapes.iter().skip(shared).map(|layer| layer.parameters * 4).sum())
+    parameters(spec).skip(usize::from(spec.treatment.layers_frozen)).map(|count| 4 * count).sum()
+}
+
+/// Bytes of the frozen layers of this job.
+#[must_use]
+pub fn frozen_bytes(spec: &JobSpec) -> u64 {
+    parameters(spec).take(usize::from(spec.treatment.layers_frozen)).map(|count| 4 * count).sum()
+}
+
+fn parameters(spec: &JobSpec) -> impl Iterator<Item = u64> {
+    shapes(spec).unwrap_or_default().into_iter().map(|layer| layer.parameters)
 }
 
 fn shapes(spec: &JobSpec) -> Result<Vec<LayerShapes>, ShapeError> {
     spec.network.shapes(spec.image.channels, spec.outputs())
 }
 
-fn layer_flops(layer: &LayerShapes) -> f64 {
-    2.0 * layer.multiply_adds as f64
-}
-
-fn backward_flops(spec: &JobSpec, shapes: &[LayerShapes]) -> f64 {
-    let frozen = usize::from(spec.treatment.layers_frozen);
-    let weights: f64 = shapes.iter().skip(frozen).map(layer_flops).sum();
-    let inputs: f64 = shapes.iter().skip(frozen + 1).map(layer_flops).sum();
-    weights + inputs
+/// Operations of each layer, forward, for one image; none where the images do not fit.
+fn layers(spec: &JobSpec) -> Vec<f64> {
+    let flops = |layer: &LayerShapes| 2.0 * layer.multiply_adds as f64;
+    shapes(spec).map_or_else(|_| Vec::new(), |shapes| shapes.iter().map(flops).collect())
 }
 
 fn tests(spec: &JobSpec) -> u64 {
@@ -71,8 +86,8 @@ mod tests {
     use crate::{
         ids::Digest,
         network::Network,
-        recipe::Recipe,
-        spec::{Classes, Half, ImagesPerClass, TRAINER_SEMANTICS_VERSION, Treatment},
+        recipe::{Outputs, Recipe},
+        spec::{Classes, Half, ImagesPerClass, Origin, TRAINER_SEMANTICS_VERSION, Treatment},
     };
 
     fn job(origin: Origin, layers_copied: u8, layers_frozen: u8) -> JobSpec {
@@ -82,10 +97,11 @@ mod tests {
             pack: Digest([0; 32]),
             image: pack.image,
             split: "random-0".to_owned(),
-            target: Classes { half: Half::B, indices: vec![2, 4, 5, 6, 9] },
+            target: Classes { half: Half::B, indices: vec![2, 4, 5, 6, 9].into() },
             source: None,
+            imported: None,
             treatment: Treatment { origin, layers_copied, layers_frozen },
-            network: Network::preset("caffenet-28-slim").unwrap(),
+            network: Network::preset("caffenet-28-slim").unwrap().into(),
             recipe: Recipe::quick_28(),
             seed: 0,
             images_per_class: ImagesPerClass::All,
@@ -108,6 +124,34 @@ mod tests {
     }
 
     #[test]
+    fn the_papers_network_takes_0_72_billion_multiply_adds_and_1_06_tflop_an_iteration() {
+        // By hand, with the groups of conv2, conv4 and conv5: 55·55·96·363, 27·27·256·1200,
+        // 13·13·384·2304, 13·13·384·1728, 13·13·256·1728, 9216·4096, 4096·4096, 4096·1000.
+        let layers = [
+            105_415_200,
+            223_948_800,
+            149_520_384,
+            112_140_288,
+            74_760_192,
+            37_748_736,
+            16_777_216,
+            4_096_000,
+        ];
+        let network = Network::preset("caffenet").unwrap();
+        let found: Vec<_> =
+            network.shapes(3, 1_000).unwrap().iter().map(|layer| layer.multiply_adds).collect();
+        assert_eq!(found, layers);
+        assert_eq!(layers.iter().sum::<u64>(), 724_406_816);
+
+        let image = PackFacts::well_known("ilsvrc2012").unwrap().image;
+        let recipe = Recipe { outputs: Outputs::Count(1_000), ..Recipe::preset("caffe-2014").unwrap() };
+        let iterations = f64::from(recipe.iterations);
+        let spec = JobSpec { image, network: network.into(), recipe, ..job(Origin::None, 0, 0) };
+        let an_iteration = training_flops(&spec) / iterations;
+        assert!((an_iteration / 1.06e12 - 1.0).abs() < 0.01, "{an_iteration}");
+    }
+
+    #[test]
     fn freezing_saves_and_copying_does_not() {
         assert_eq!(flops(Origin::Other, 3, 0), flops(Origin::None, 0, 0));
         let frozen: Vec<_> = (1..=7).map(|n| flops(Origin::Other, n, n)).collect();
@@ -115,11 +159,12 @@ mod tests {
     }
 
     #[test]
-    fn frozen_layers_are_stored_with_their_source() {
+    fn frozen_layers_are_not_stored_a_second_time() {
         let whole = checkpoint_bytes(&job(Origin::None, 0, 0));
         let conv1 = 4 * (16 * 25 + 16);
         assert_eq!(checkpoint_bytes(&job(Origin::Other, 1, 1)), whole - conv1);
         assert_eq!(checkpoint_bytes(&job(Origin::Other, 1, 0)), whole);
-        assert_eq!(checkpoint_bytes(&job(Origin::Random, 1, 1)), whole);
+        assert_eq!(checkpoint_bytes(&job(Origin::Random, 1, 1)), whole - conv1);
+        assert_eq!(frozen_bytes(&job(Origin::Random, 1, 1)), conv1);
     }
 }

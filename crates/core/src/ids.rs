@@ -185,6 +185,13 @@ impl fmt::Display for AttemptNumber {
 pub struct Name(String);
 
 impl Name {
+    /// The text as the name of a study: 1 to 64 of a-z 0-9 -.
+    #[must_use]
+    pub fn of_study(text: &str) -> Option<Self> {
+        let allowed = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+        text.parse().ok().filter(|_| text.len() <= 64 && text.bytes().all(allowed))
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -10,6 +10,12 @@ pub const SESSION_TTL_S: u64 = 45;
 pub const LOST_AFTER_S: u64 = 180;
 /// A lease that is not confirmed within this returns to ready, in seconds.
 pub const CONFIRM_WITHIN_S: u64 = 30;
+/// What a worker has for a last checkpoint after its job was cancelled, in seconds; then the
+/// job is taken from it.
+pub const CANCEL_WITHIN_S: u64 = 60;
+/// Bytes of checkpoints that nobody needs any more stay this long, in seconds: who is about to
+/// begin one that has the same chunks need not send them again.
+pub const DROPPED_KEPT_S: u64 = 600;
 /// The longest a claim waits in the coordinator for work, in seconds.
 pub const CLAIM_WAIT_MAX_S: u64 = 30;
 /// The scan that makes lost wake-ups harmless, in milliseconds.
@@ -23,14 +29,34 @@ pub const ATTEMPTS_MAX: u32 = 50;
 
 /// A grid file, in bytes.
 pub const GRID_BYTES_MAX: usize = 1 << 20;
+/// Files that a grid names beside itself, and their bytes in all.
+pub const GRID_FILES_MAX: usize = 16;
+/// See [`GRID_FILES_MAX`].
+pub const GRID_FILES_BYTES_MAX: usize = 1 << 20;
 /// What the aliases of a grid file may blow it up to, in bytes of text and 8 for each value.
 pub const GRID_TREE_BYTES_MAX: usize = 16 << 20;
 /// How deep lists and mappings of a grid file may nest.
 pub const GRID_DEPTH_MAX: usize = 32;
 /// Entries of `exclude` in a grid file; each is tried on each cell.
 pub const GRID_EXCLUSIONS_MAX: usize = 256;
+/// Entries of `grids` in a grid file.
+pub const GRID_ENTRIES_MAX: usize = 1_024;
 /// Mistakes of one grid file that are reported; the rest are counted.
 pub const GRID_ERRORS_MAX: usize = 100;
+/// Layers of a network; their numbers name files of two digits.
+pub const NETWORK_LAYERS_MAX: usize = 99;
+/// Operators of one layer.
+pub const LAYER_OPERATORS_MAX: usize = 16;
+/// Side of a network's input, in pixels.
+pub const NETWORK_SIDE_MAX: u32 = 4_096;
+/// Outputs of one operator that a network file states.
+pub const OPERATOR_OUTPUTS_MAX: u32 = 65_536;
+/// Side, stride and padding of a window, and channels of a normalisation.
+pub const WINDOW_MAX: u32 = 1_023;
+/// What one operator makes of one image, in values.
+pub const LAYER_VALUES_MAX: u64 = 1 << 28;
+/// Weights and biases of a network.
+pub const NETWORK_PARAMETERS_MAX: u64 = 1 << 31;
 /// Cells of one study.
 pub const CELLS_MAX: usize = 1_000_000;
 
@@ -58,8 +84,14 @@ pub const PAGE_ROWS_MAX: usize = 10_000;
 
 const _: () = {
     assert!(SESSION_TTL_S >= 4 * HEARTBEAT_INTERVAL_S, "a lost heartbeat must not cost a lease");
+    assert!(CANCEL_WITHIN_S >= 2 * HEARTBEAT_INTERVAL_S, "a worker must hear of a cancellation");
     assert!(LOST_AFTER_S >= 4 * SESSION_TTL_S / 2, "a worker must have time to come back");
     assert!(FRAME_BYTES_MAX < CONTROL_MESSAGE_BYTES_MAX, "a frame must fit a message");
     assert!(GRID_TREE_BYTES_MAX >= 10 * GRID_BYTES_MAX, "a file without aliases must always fit");
-    assert!(GRID_BYTES_MAX < CONTROL_MESSAGE_BYTES_MAX, "a grid must fit a message");
+    assert!(NETWORK_LAYERS_MAX < u8::MAX as usize, "layers are counted in a byte");
+    assert!(NETWORK_PARAMETERS_MAX * 4 < ARTIFACT_BYTES_MAX, "weights must fit an artifact");
+    assert!(
+        GRID_BYTES_MAX + GRID_FILES_BYTES_MAX < CONTROL_MESSAGE_BYTES_MAX,
+        "a grid and its files must fit a message"
+    );
 };

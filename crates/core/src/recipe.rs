@@ -3,7 +3,11 @@
 //! A recipe is part of a job's identity; the checkpoint interval is not.
 //! Presets are named values; a grid overrides any key.
 
+mod presets;
+
 use serde::{Deserialize, Serialize};
+
+pub use presets::PRESETS;
 
 /// Everything the solver needs. Field names are the keys of `grid.yaml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -127,10 +131,7 @@ impl Recipe {
     /// A preset by its name.
     #[must_use]
     pub fn preset(name: &str) -> Option<Self> {
-        match name {
-            "quick-28" => Some(Self::quick_28()),
-            _ => None,
-        }
+        presets::preset(name)
     }
 
     /// Minutes on a CPU for 28×28 images; the values are ours, measured on Fashion-MNIST.
@@ -139,27 +140,7 @@ impl Recipe {
     /// the harder half end about 0.8 points lower, in PyTorch as here.
     #[must_use]
     pub fn quick_28() -> Self {
-        Self {
-            iterations: 800,
-            batch: 64,
-            learning_rate: 0.03,
-            drops: vec![Drop { at: 0.75, factor: 0.1 }],
-            momentum: 0.9,
-            decay: 0.0005,
-            bias_learning_rate_factor: 1.0,
-            bias_decay_factor: 1.0,
-            crop: None,
-            mirror: false,
-            scale: 1.0 / 255.0,
-            test_every: 200,
-            initialiser: Initialiser::He,
-            dropout: 0.5,
-            outputs: Outputs::Classes,
-            mean_image: MeanImage::Target,
-            order: Order::Shuffled,
-            test_images: TestImages::All,
-            precision: Precision::F32,
-        }
+        presets::quick_28()
     }
 
     /// Learning rate of this iteration (from 0). A drop at `at` takes effect at iteration
@@ -171,18 +152,50 @@ impl Recipe {
     }
 }
 
-/// The names of all presets, for messages.
-pub const PRESETS: &[&str] = &["quick-28"];
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Iterations at which the rate is lower than just before.
+    fn drops(recipe: &Recipe) -> Vec<u32> {
+        let floor = |drop: &Drop| (drop.at * f64::from(recipe.iterations)).floor() as u32;
+        let drops: Vec<_> = recipe.drops.iter().map(floor).collect();
+        for &at in &drops {
+            assert!(recipe.learning_rate_at(at) < recipe.learning_rate_at(at - 1), "{at}");
+        }
+        drops
+    }
 
     #[test]
     fn the_rate_drops_at_three_quarters_of_quick_28() {
         let recipe = Recipe::quick_28();
         assert_eq!(recipe.learning_rate_at(599), 0.03);
         assert_eq!(recipe.learning_rate_at(600), 0.03 * 0.1);
+    }
+
+    #[test]
+    fn the_authors_rates_drop_at_their_iterations() {
+        for name in ["caffe-2014", "fast-gpu"] {
+            let recipe = Recipe::preset(name).unwrap();
+            assert_eq!(drops(&recipe), [100_000, 200_000, 300_000, 400_000], "{name}");
+            let last = recipe.learning_rate_at(449_999);
+            assert!((last / 1e-6 - 1.0).abs() < 1e-12, "{name}: {last}");
+        }
+        let reduced = Recipe::preset("caffe-2014-reduced").unwrap();
+        assert_eq!(drops(&reduced), [64_000, 128_000, 192_000]);
+        let last = reduced.learning_rate_at(199_999);
+        assert!((last / 1.25e-5 - 1.0).abs() < 1e-12, "{last}");
+    }
+
+    /// Fractions are written as decimals and read again; the iteration must not move.
+    #[test]
+    fn every_preset_survives_json() {
+        for name in PRESETS {
+            let recipe = Recipe::preset(name).unwrap();
+            let text = serde_json::to_string(&recipe).unwrap();
+            assert_eq!(serde_json::from_str::<Recipe>(&text).unwrap(), recipe, "{name}");
+        }
+        assert_eq!(Recipe::preset("slow"), None);
     }
 
     #[test]

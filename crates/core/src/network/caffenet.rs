@@ -30,6 +30,21 @@ pub(super) fn preset(name: &str) -> Option<Network> {
         "caffenet-28" => {
             Sizes { side: 28, conv1: five_by_five(32), outputs: [64, 96, 96, 64], fully_connected: 256 }
         }
+        "caffenet-32" => {
+            Sizes { side: 32, conv1: five_by_five(32), outputs: [64, 96, 96, 64], fully_connected: 256 }
+        }
+        "caffenet-64" => Sizes {
+            side: 64,
+            conv1: Conv { outputs: 64, kernel: 7, stride: 2, pad: 3 },
+            outputs: [128, 192, 192, 128],
+            fully_connected: 1024,
+        },
+        "caffenet" => Sizes {
+            side: 227,
+            conv1: Conv { outputs: 96, kernel: 11, stride: 4, pad: 0 },
+            outputs: [256, 384, 384, 256],
+            fully_connected: 4096,
+        },
         _ => return None,
     };
     Some(build(name, &sizes))

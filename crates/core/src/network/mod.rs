@@ -2,9 +2,11 @@
 //!
 //! A network is a sequence of layers; the boundaries between them are the cut points,
 //! so "copy n layers" means the first n entries of [`Network::layers`]. Nothing here is
-//! tied to eight layers. Weights and arithmetic are `training`'s business.
+//! tied to eight layers. People write their own in a [`file`]. Weights and arithmetic are
+//! `training`'s business.
 
 mod caffenet;
+pub mod file;
 mod shape;
 
 use serde::{Deserialize, Serialize};
@@ -108,7 +110,7 @@ pub enum LinearOutputs {
 }
 
 /// The names of all presets, for messages.
-pub const PRESETS: &[&str] = &["caffenet-28-slim", "caffenet-28"];
+pub const PRESETS: &[&str] = &["caffenet-28-slim", "caffenet-28", "caffenet-32", "caffenet-64", "caffenet"];
 
 impl Network {
     /// A preset by its name.
