@@ -12,6 +12,7 @@ use crate::{
     ids::{Digest, JobKey},
     network::Network,
     recipe::Recipe,
+    shared::Shared,
 };
 
 /// Changes whenever the trainer's arithmetic does, so that old and new networks never mix.
@@ -31,12 +32,16 @@ pub struct JobSpec {
     pub split: String,
     /// What the network is trained and tested on.
     pub target: Classes,
-    /// Where copied layers come from; none for base and random networks.
+    /// Where copied layers come from; none for base, random and imported networks.
     pub source: Option<Source>,
+    /// The weights from outside that layers are copied from; only with [`Origin::Imported`].
+    // Left out when there are none: keys from before there were imports stay what they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Imported>,
     /// How many layers are copied and frozen, and whether they are random.
     pub treatment: Treatment,
     /// The layers.
-    pub network: Network,
+    pub network: Shared<Network>,
     /// The solver.
     pub recipe: Recipe,
     /// Replicate; keys the random streams.
@@ -52,7 +57,7 @@ pub struct Classes {
     /// Which half.
     pub half: Half,
     /// Original class indices, increasing; a class's new label is its position here.
-    pub indices: Vec<u32>,
+    pub indices: Shared<Vec<u32>>,
 }
 
 /// The network that copied layers come from.
@@ -65,6 +70,14 @@ pub struct Source {
     pub images_per_class: ImagesPerClass,
     /// The job that trains it.
     pub job: JobKey,
+}
+
+/// Weights that were trained elsewhere and imported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Imported {
+    /// Digest of their [`crate::weights::WeightsManifest`].
+    pub weights: Digest,
 }
 
 /// Part of the classes: half A, half B, or the whole set W.
@@ -125,6 +138,8 @@ pub enum Origin {
     Other,
     /// A fresh random draw.
     Random,
+    /// Weights that were trained elsewhere; [`JobSpec::imported`] says which.
+    Imported,
 }
 
 /// How many training images of each class are used.

@@ -1,17 +1,19 @@
 //! `exclude`: entries that drop the cells they describe.
 //!
 //! An entry drops a cell that has one of the listed values on every axis the entry names.
-//! A cell that ignores an axis has no value there: an entry with `n` never drops a base.
-//! A dropped base comes back as a source if a network that stays is copied from it.
+//! `n` is the number of layers copied, so an entry with `n` never drops a base. Treatments
+//! are named as plans name them. A dropped base comes back as a source if a network that
+//! stays is copied from it.
 
 use std::collections::HashSet;
 
 use super::{
-    axes::{AXES, Axes, Coordinates},
+    axes::{self, AXES, Axis, Coordinates},
     error::{Located, Problems, Span},
     problem::Problem,
+    ranges::RangeSet,
     reader,
-    treatment::NamedTreatment,
+    treatment::{self, NAMES},
     tree::{Node, Value},
 };
 use crate::{
@@ -25,10 +27,10 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct Exclusion {
     splits: Option<HashSet<SplitRule>>,
-    treatments: Option<HashSet<NamedTreatment>>,
-    n: Option<HashSet<u64>>,
+    treatments: Option<HashSet<&'static str>>,
+    n: Option<RangeSet>,
     targets: Option<HashSet<Half>>,
-    seeds: Option<HashSet<u64>>,
+    seeds: Option<RangeSet>,
     images_per_class: Option<HashSet<ImagesPerClass>>,
 }
 
@@ -58,31 +60,44 @@ fn entry(node: &Node, network: Option<&Network>, problems: &mut Problems) -> Opt
         problems.push(node.span, Problem::ExcludesAll);
         return None;
     }
-    let axes = Axes::read(&fields, network, problems);
-    let named = |key: &str| fields.get(key).is_some();
     Some(Exclusion {
-        splits: named("split").then(|| values(axes.splits)),
-        treatments: named("treatment").then(|| values(axes.treatments)),
-        n: named("n").then(|| values(axes.n)),
-        targets: named("direction")
-            .then(|| axes.directions.iter().map(|direction| direction.value.target()).collect()),
-        seeds: named("seed").then(|| values(axes.seeds)),
-        images_per_class: named("images_per_class").then(|| values(axes.images_per_class)),
+        splits: fields.get("split").map(|node| values(&axes::splits(node, problems))),
+        treatments: fields.get("treatment").map(|node| treatments(node, problems)),
+        n: fields.get("n").map(|node| RangeSet::read(node, "n", &axes::layers(network), problems)),
+        targets: fields
+            .get("direction")
+            .map(|node| axes::directions(node, problems).iter().map(|way| way.value.target()).collect()),
+        seeds: fields.get("seed").map(|node| RangeSet::read(node, "seed", &axes::seeds(), problems)),
+        images_per_class: fields
+            .get("images_per_class")
+            .map(|node| values(&axes::images_axis(node, problems))),
     })
 }
 
-fn values<T: Eq + std::hash::Hash>(located: Vec<Located<T>>) -> HashSet<T> {
-    located.into_iter().map(|located| located.value).collect()
+fn treatments(node: &Node, problems: &mut Problems) -> HashSet<&'static str> {
+    let name = |item: &Node, problems: &mut Problems| match item.value {
+        Value::Map(_) => {
+            problems.push(item.span, Problem::ExcludesByLongForm);
+            None
+        }
+        _ => reader::choice(item, "exclude.treatment", "treatment", NAMES, problems),
+    };
+    let names = reader::list(node, "exclude.treatment", problems, name);
+    names.into_iter().map(|located| located.value).collect()
+}
+
+fn values<T: Eq + std::hash::Hash + Clone>(axis: &Axis<T>) -> HashSet<T> {
+    axis.iter().map(|located| located.value.clone()).collect()
 }
 
 impl Exclusion {
     /// Whether this entry drops the cell; `split` is the rule of its split.
     pub(super) fn drops(&self, cell: &Coordinates, split: &SplitRule) -> bool {
-        let allows = |n: &HashSet<u64>| cell.n.is_some_and(|layers| n.contains(&u64::from(layers)));
-        self.treatments.as_ref().is_none_or(|treatments| treatments.contains(&cell.treatment))
-            && self.n.as_ref().is_none_or(allows)
+        let copied = u64::from(cell.treatment.layers_copied);
+        self.treatments.as_ref().is_none_or(|names| names.contains(treatment::name(cell.treatment)))
+            && self.n.as_ref().is_none_or(|n| n.contains(copied))
             && self.targets.as_ref().is_none_or(|targets| targets.contains(&cell.target))
-            && self.seeds.as_ref().is_none_or(|seeds| seeds.contains(&cell.seed))
+            && self.seeds.as_ref().is_none_or(|seeds| seeds.contains(cell.seed))
             && self.images_per_class.as_ref().is_none_or(|images| images.contains(&cell.images_per_class))
             && self.splits.as_ref().is_none_or(|splits| splits.contains(split))
     }

@@ -9,60 +9,70 @@
 //! reports what the pack contradicts when the file has other mistakes.
 
 mod axes;
+mod bounds;
 mod count;
 mod draft;
-mod error;
+pub(crate) mod error;
 mod exclude;
 mod expand;
+pub(crate) mod help;
+mod known;
+mod long_form;
 mod names;
-mod problem;
+pub(crate) mod problem;
+mod product;
 mod ranges;
-mod reader;
+pub(crate) mod reader;
 mod recipe;
 mod render;
+mod same_names;
+mod schema;
 mod treatment;
-mod tree;
+pub(crate) mod tree;
 mod validate;
 mod warnings;
 
 #[cfg(test)]
 mod tests;
 
-use crate::{ids::Name, pack::PackFacts};
+use crate::ids::Name;
 
-pub use draft::Draft;
+pub use draft::{Draft, GridFiles, files_named};
 pub use error::{GridError, GridErrors};
 pub use expand::{Cell, Study};
+pub use known::Known;
+pub use schema::schema;
 pub use warnings::Warning;
 
-/// A grid without mistakes of its own; a pack may still contradict it.
+/// A grid without mistakes of its own; what is known may still contradict it.
 #[derive(Clone, Debug)]
 pub struct Grid(Draft);
 
-/// Reads a grid file. `file_name` is only for messages.
+/// Reads a grid file. `file_name` is only for messages; `files` holds the texts of those
+/// that [`files_named`] lists, as far as they are there.
 ///
 /// # Errors
-/// Everything in the file that is wrong whatever the pack.
-pub fn parse(file_name: &str, text: &str) -> Result<Grid, GridErrors> {
-    let draft = read(file_name, text);
+/// Everything in the files that is wrong whatever the pack.
+pub fn parse(file_name: &str, text: &str, files: &GridFiles) -> Result<Grid, GridErrors> {
+    let draft = read(file_name, text, files);
     match draft.errors() {
         Some(errors) => Err(errors),
         None => Ok(Grid(draft)),
     }
 }
 
-/// Reads a grid file as far as it can be read; see [`Draft`].
+/// Reads a grid file as far as it can be read; see [`Draft`] and [`parse`].
 #[must_use]
-pub fn read(file_name: &str, text: &str) -> Draft {
-    Draft::read(file_name, text)
+pub fn read(file_name: &str, text: &str, files: &GridFiles) -> Draft {
+    Draft::read(file_name, text, files)
 }
 
 /// The cells of a grid on a pack: sources before the networks copied from them.
 ///
 /// # Errors
-/// Everything that the pack contradicts.
-pub fn expand(grid: &Grid, pack: &PackFacts) -> Result<Study, GridErrors> {
-    grid.0.expand(pack)
+/// Everything that the pack or imported weights contradict.
+pub fn expand<'k>(grid: &Grid, known: impl Into<Known<'k>>) -> Result<Study, GridErrors> {
+    grid.0.expand(known)
 }
 
 impl Grid {

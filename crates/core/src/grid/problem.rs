@@ -5,18 +5,19 @@
 use super::error::Span;
 use crate::{
     limits::{CELLS_MAX, GRID_BYTES_MAX, GRID_DEPTH_MAX},
+    network::file::NetworkProblem,
     spec::Half,
 };
 
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub(super) enum Problem {
-    #[error("file has {bytes} bytes, but a grid may have at most {GRID_BYTES_MAX}")]
+pub(crate) enum Problem {
+    #[error("file has {bytes} bytes, but may have at most {GRID_BYTES_MAX}")]
     FileTooLarge { bytes: usize },
     #[error("file is empty")]
     EmptyFile,
     #[error("this is not YAML: {message}")]
     Syntax { message: String },
-    #[error("a second document begins here, but a grid file holds one")]
+    #[error("a second document begins here, but a file holds one")]
     ManyDocuments,
     #[error("nested more than {GRID_DEPTH_MAX} deep")]
     TooDeep,
@@ -31,9 +32,15 @@ pub(super) enum Problem {
     UnknownKey { within: String, key: String, known: &'static [&'static str] },
     #[error("key {key:?} is doubled{}", inside(.within))]
     DoubledKey { within: String, key: String, first: Span },
+    #[error("key `{key}` stands only at the top level, not in `{within}`")]
+    MisplacedKey { within: String, key: String },
     #[error("key `{key}` is missing{}", inside(.within))]
     MissingKey { within: String, key: &'static str, example: &'static str },
 
+    #[error("recipe: {given} is not a mapping of keys to values")]
+    RecipeIsAWord { given: String },
+    #[error("treatment.source: {given} is a file, not the name of imported weights")]
+    WeightsFile { given: String },
     #[error("{path}: {found} is not {expected}")]
     WrongType { path: String, found: String, expected: &'static str },
     #[error("{path}: nothing is given, but {expected} is expected")]
@@ -54,13 +61,31 @@ pub(super) enum Problem {
     DropsOutOfOrder { before: f64, at: f64 },
     #[error("exclude: this entry names no key, so it would drop every cell")]
     ExcludesAll,
+    #[error("exclude.treatment: a mapping is not the name of a treatment")]
+    ExcludesByLongForm,
     #[error("{cells} cells, but a study may have at most {CELLS_MAX}")]
     TooManyCells { cells: u128 },
 
     #[error("treatment {treatment} copies layers, but no `n` says how many")]
-    NeedsN { treatment: &'static str },
+    NeedsN { treatment: String },
     #[error("treatment {treatment} needs two halves, but the split whole has none")]
-    NeedsHalves { treatment: &'static str },
+    NeedsHalves { treatment: String },
+    #[error("treatment: {given:?} is only a name in plans and reports, it does not say {lacks}")]
+    NeedsLongForm { given: String, lacks: &'static str, example: &'static str },
+    #[error("treatment.freeze: {frozen} of {copied} copied layers cannot be frozen")]
+    FreezesMore { frozen: u8, copied: u8 },
+    #[error("treatment.source: no imported weights are named {given:?}")]
+    UnknownWeights { given: String, known: Vec<String> },
+    #[error("treatment.source: the weights {weights:?} do not fit {network}: {problem}")]
+    WeightsMisfit { weights: String, network: String, problem: String },
+    #[error(
+        "treatment.source: the images behind the weights {weights:?} are not known, and mean_image is source"
+    )]
+    MeanOfWeights { weights: String },
+    #[error("two networks that differ in {differ} would both be named {name}{}", and_more(.more))]
+    SameName { name: String, more: usize, differ: String, other: Option<Span> },
+    #[error("network: the file {given} is not there")]
+    MissingFile { given: String },
     #[error("dataset: no pack is named {given:?}")]
     UnknownPack { given: String, known: Vec<String> },
     #[error("dataset: images of {height}×{width} pixels are not square, and the recipe does not crop them")]
@@ -81,42 +106,17 @@ pub(super) enum Problem {
     TooFewClasses { split: String, half: Half, classes: usize, all: u32 },
     #[error("the grid has no cells: `exclude` drops every one")]
     NoCells,
+    #[error(transparent)]
+    InNetworkFile(#[from] NetworkProblem),
 }
 
 impl Problem {
-    /// What to do about it, where that is not plain from the message.
-    pub(super) fn help(&self) -> Option<String> {
-        match self {
-            Self::UnknownKey { key: given, known, .. } | Self::UnknownChoice { given, known, .. } => {
-                Some(suggestion(given, known.iter().copied()))
-            }
-            Self::BadSplit { given, known, .. } => Some(suggestion(given, known.iter().map(String::as_str))),
-            Self::UnknownPack { given, known } if !known.is_empty() => {
-                Some(suggestion(given, known.iter().map(String::as_str)))
-            }
-            Self::UnknownPack { given, .. } => {
-                Some(format!("no pack is stored yet; import it with `jobctl data import … --name {given}`"))
-            }
-            Self::MissingKey { example, .. } => Some(format!("for example `{example}`")),
-            Self::NeedsN { .. } => Some("for example `n: 1..7`".to_owned()),
-            Self::NeedsHalves { .. } => Some(
-                "on the whole set there are only base and RnB; leave the others out or `exclude` them"
-                    .to_owned(),
-            ),
-            Self::NotSquare { .. } => Some("set `crop` in the recipe".to_owned()),
-            Self::WrongSide { side, .. } => {
-                Some(format!("crop to {side} in the recipe, or take another network"))
-            }
-            Self::TooFewOutputs { .. } => Some("`outputs: classes` always fits".to_owned()),
-            Self::TooManyCells { .. } => Some("divide the grid into several studies".to_owned()),
-            _ => None,
-        }
-    }
-
     /// Another place to show, with the words for it.
-    pub(super) fn related(&self) -> Option<(Span, &'static str)> {
+    pub(crate) fn related(&self) -> Option<(Span, &'static str)> {
         match self {
             Self::DoubledKey { first, .. } => Some((*first, "first given here")),
+            Self::SameName { other: Some(other), .. } => Some((*other, "the other one is from here")),
+            Self::InNetworkFile(problem) => problem.related(),
             _ => None,
         }
     }
@@ -130,40 +130,10 @@ fn because(reason: &Option<String>) -> String {
     reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"))
 }
 
-fn suggestion<'a>(given: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
-    match nearest(given, known.clone()) {
-        Some(nearest) => format!("did you mean `{nearest}`?"),
-        None => format!("known are {}", known.collect::<Vec<_>>().join(", ")),
-    }
-}
-
-/// The known word that was probably meant: the same but for case, or few letters away.
-fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Distances grow with the square of the length; nobody mistypes a word this long.
-    if given.chars().count() > 64 {
-        return None;
-    }
-    let lower = given.to_lowercase();
-    known
-        .into_iter()
-        .map(|word| (strsim::damerau_levenshtein(&lower, &word.to_lowercase()), word))
-        .filter(|(distance, word)| *distance <= (word.chars().count() / 3).max(1))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, word)| word)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_near_miss_is_recognised_and_a_far_one_is_not() {
-        let known = ["seed", "split", "source_seed", "caffenet-28", "caffenet-28-slim"];
-        let nearest = |given| nearest(given, known);
-        assert_eq!(nearest("sede"), Some("seed"));
-        assert_eq!(nearest("SPLIT"), Some("split"));
-        assert_eq!(nearest("cafenet-28-slim"), Some("caffenet-28-slim"));
-        assert_eq!(nearest("learning_rate"), None);
-        assert_eq!(nearest(&"x".repeat(1 << 20)), None);
+fn and_more(more: &usize) -> String {
+    match more {
+        0 => String::new(),
+        1 => " (and so with 1 more name)".to_owned(),
+        more => format!(" (and so with {more} more names)"),
     }
 }

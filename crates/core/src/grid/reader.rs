@@ -3,8 +3,9 @@
 //! Every function reports what is wrong and goes on; what it returns is what was right.
 //! `path` names the key in messages, e.g. `recipe.drops[1].at`.
 
-use std::{collections::HashMap, fmt::Display, ops::RangeInclusive};
+use std::{collections::HashMap, fmt::Display};
 
+pub(crate) use super::bounds::{Bounds, RealBounds, Whole, whole};
 use super::{
     error::{Located, Problems, Span},
     problem::Problem,
@@ -12,20 +13,35 @@ use super::{
 };
 
 /// The keys of one mapping, each once.
-pub(super) struct Fields<'n> {
+pub(crate) struct Fields<'n> {
     within: String,
     span: Span,
     values: HashMap<&'static str, (Span, &'n Node)>,
 }
 
 impl<'n> Fields<'n> {
+    /// The mapping's own path; empty for that of the file.
+    pub(crate) fn path(&self) -> &str {
+        &self.within
+    }
+
+    /// The path of a key of it.
+    pub(crate) fn path_of(&self, key: &str) -> String {
+        if self.within.is_empty() { key.to_owned() } else { format!("{}.{key}", self.within) }
+    }
+
+    /// Where the mapping begins.
+    pub(crate) fn span(&self) -> Span {
+        self.span
+    }
+
     /// The value of an optional key.
-    pub(super) fn get(&self, key: &str) -> Option<&'n Node> {
+    pub(crate) fn get(&self, key: &str) -> Option<&'n Node> {
         self.values.get(key).map(|(_, node)| *node)
     }
 
     /// The value of a key that must be there; its absence is reported at the mapping.
-    pub(super) fn require(
+    pub(crate) fn require(
         &self,
         key: &'static str,
         example: &'static str,
@@ -33,34 +49,40 @@ impl<'n> Fields<'n> {
     ) -> Option<&'n Node> {
         let node = self.get(key);
         if node.is_none() {
-            let within = self.within.clone();
-            problems.push(self.span, Problem::MissingKey { within, key, example });
+            self.report_missing(key, example, problems);
         }
         node
     }
+
+    /// Reports that a key must be there.
+    pub(crate) fn report_missing(&self, key: &'static str, example: &'static str, problems: &mut Problems) {
+        let within = self.within.clone();
+        problems.push(self.span, Problem::MissingKey { within, key, example });
+    }
 }
 
-/// Reads a mapping whose keys are all in `known`; `later` lists those refused by name.
-pub(super) fn mapping<'n>(
+/// Reads a mapping whose keys are all in `known`; `top_level` lists those that stand only
+/// there.
+pub(crate) fn mapping<'n>(
     node: &'n Node,
     within: &str,
     known: &'static [&'static str],
-    later: &[&str],
+    top_level: &[&str],
     problems: &mut Problems,
 ) -> Option<Fields<'n>> {
+    let path = if within.is_empty() { "file" } else { within };
     let Value::Map(entries) = &node.value else {
-        let path = if within.is_empty() { "file" } else { within };
         wrong_type(node, path, "a mapping of keys to values", problems);
         return None;
     };
     let mut fields = Fields { within: within.to_owned(), span: first_of(node), values: HashMap::new() };
     for (key_node, value) in entries {
         let Value::Scalar { text: key, .. } = &key_node.value else {
-            wrong_type(key_node, within, "a key", problems);
+            wrong_type(key_node, path, "a key", problems);
             continue;
         };
         let Some(key) = known.iter().find(|known| *known == key) else {
-            problems.push(key_node.span, unknown_key(within, key, known, later));
+            problems.push(key_node.span, unknown_key(within, key, known, top_level));
             continue;
         };
         if let Some((first, _)) = fields.values.get(key) {
@@ -73,9 +95,9 @@ pub(super) fn mapping<'n>(
     Some(fields)
 }
 
-fn unknown_key(within: &str, key: &str, known: &'static [&'static str], later: &[&str]) -> Problem {
-    if later.contains(&key) {
-        return Problem::Unsupported { what: format!("key `{key}`") };
+fn unknown_key(within: &str, key: &str, known: &'static [&'static str], top_level: &[&str]) -> Problem {
+    if top_level.contains(&key) {
+        return Problem::MisplacedKey { within: within.to_owned(), key: key.to_owned() };
     }
     Problem::UnknownKey { within: within.to_owned(), key: shown(key), known }
 }
@@ -89,7 +111,7 @@ fn first_of(node: &Node) -> Span {
 }
 
 /// Reads a list, or a single value as a list of one.
-pub(super) fn list<'n, T>(
+pub(crate) fn list<'n, T>(
     node: &'n Node,
     path: &str,
     problems: &mut Problems,
@@ -107,7 +129,7 @@ pub(super) fn list<'n, T>(
 }
 
 /// Reads text, quoted or not.
-pub(super) fn text<'n>(
+pub(crate) fn text<'n>(
     node: &'n Node,
     path: &str,
     expected: &'static str,
@@ -127,7 +149,7 @@ pub(super) fn text<'n>(
 }
 
 /// Reads text without quotes, of which numbers and truth values consist.
-pub(super) fn plain<'n>(
+pub(crate) fn plain<'n>(
     node: &'n Node,
     path: &str,
     expected: &'static str,
@@ -141,56 +163,8 @@ pub(super) fn plain<'n>(
     Some(text)
 }
 
-/// Numbers that a key accepts.
-pub(super) struct Bounds {
-    pub(super) allowed: RangeInclusive<u64>,
-    /// Why, where that is not plain.
-    pub(super) reason: Option<String>,
-    /// What the key accepts.
-    pub(super) expected: &'static str,
-}
-
-impl Bounds {
-    pub(super) fn new(allowed: RangeInclusive<u64>) -> Self {
-        Self { allowed, reason: None, expected: "a whole number" }
-    }
-
-    /// The number in this text, if it is one and allowed.
-    pub(super) fn check(&self, number: u64, given: &str, path: &str) -> Result<u64, Problem> {
-        if self.allowed.contains(&number) { Ok(number) } else { Err(self.out_of_range(given, path)) }
-    }
-
-    pub(super) fn out_of_range(&self, given: &str, path: &str) -> Problem {
-        Problem::OutOfRange {
-            path: path.to_owned(),
-            given: shown(given),
-            range: format!("{}..{}", self.allowed.start(), self.allowed.end()),
-            reason: self.reason.clone(),
-        }
-    }
-}
-
-/// What a text is as a whole number.
-pub(super) enum Whole {
-    /// A number that fits.
-    Number(u64),
-    /// A whole number, but negative or too large for any key.
-    Outside,
-    /// Something else.
-    Not,
-}
-
-/// Reads digits with an optional minus; `1_000`, `1e3` and `0x10` are not whole numbers here.
-pub(super) fn whole(text: &str) -> Whole {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Whole::Not;
-    }
-    text.parse().map_or(Whole::Outside, Whole::Number)
-}
-
 /// Reads one whole number.
-pub(super) fn number(node: &Node, path: &str, bounds: &Bounds, problems: &mut Problems) -> Option<u64> {
+pub(crate) fn number(node: &Node, path: &str, bounds: &Bounds, problems: &mut Problems) -> Option<u64> {
     let text = plain(node, path, bounds.expected, problems)?;
     let checked = match whole(text) {
         Whole::Number(number) => bounds.check(number, text, path),
@@ -204,7 +178,7 @@ pub(super) fn number(node: &Node, path: &str, bounds: &Bounds, problems: &mut Pr
 }
 
 /// Reads one number with a fraction; `range` is how `allowed` is written in messages.
-pub(super) fn real(
+pub(crate) fn real(
     node: &Node,
     path: &str,
     range: &str,
@@ -227,8 +201,26 @@ pub(super) fn real(
     Some(if number == 0.0 { 0.0 } else { number })
 }
 
+/// Reads one number with a fraction that lies within bounds.
+pub(crate) fn real_within(
+    node: &Node,
+    path: &str,
+    bounds: &RealBounds,
+    problems: &mut Problems,
+) -> Option<f64> {
+    let number = real(node, path, "", |_| true, problems)?;
+    if bounds.contain(number) {
+        return Some(number);
+    }
+    let is_bound = number == bounds.low || number == bounds.high;
+    let reason = is_bound.then(|| format!("{number} itself does not belong to it"));
+    let (given, path) = (shown(&number.to_string()), path.to_owned());
+    problems.push(node.span, Problem::OutOfRange { path, given, range: bounds.to_string(), reason });
+    None
+}
+
 /// Reads `true` or `false`.
-pub(super) fn truth(node: &Node, path: &str, problems: &mut Problems) -> Option<bool> {
+pub(crate) fn truth(node: &Node, path: &str, problems: &mut Problems) -> Option<bool> {
     const EXPECTED: &str = "true or false";
     match plain(node, path, EXPECTED, problems)? {
         "true" => Some(true),
@@ -241,7 +233,7 @@ pub(super) fn truth(node: &Node, path: &str, problems: &mut Problems) -> Option<
 }
 
 /// Reads one of a few words.
-pub(super) fn choice<T: Copy>(
+pub(crate) fn choice<T: Copy>(
     node: &Node,
     path: &str,
     what: &'static str,
@@ -259,12 +251,12 @@ pub(super) fn choice<T: Copy>(
 }
 
 /// Whether this is one of YAML's ways to write nothing.
-pub(super) fn is_null(plain_text: &str) -> bool {
+pub(crate) fn is_null(plain_text: &str) -> bool {
     matches!(plain_text, "" | "~" | "null" | "Null" | "NULL")
 }
 
 /// Reports that a node is of another type than expected.
-pub(super) fn wrong_type(node: &Node, path: &str, expected: &'static str, problems: &mut Problems) {
+pub(crate) fn wrong_type(node: &Node, path: &str, expected: &'static str, problems: &mut Problems) {
     let found = match &node.value {
         Value::Scalar { text, plain: true } if is_null(text) => {
             return problems.push(node.span, Problem::Nothing { path: path.to_owned(), expected });
@@ -278,12 +270,12 @@ pub(super) fn wrong_type(node: &Node, path: &str, expected: &'static str, proble
 }
 
 /// What people gave, cut to a length that fits a message and on one line.
-pub(super) fn shown(given: &str) -> String {
+pub(crate) fn shown(given: &str) -> String {
     cut(given, 60)
 }
 
 /// Another module's message, which may quote what people gave.
-pub(super) fn shown_sentence(message: &impl Display) -> String {
+pub(crate) fn shown_sentence(message: &impl Display) -> String {
     cut(&message.to_string(), 300)
 }
 

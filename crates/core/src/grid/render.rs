@@ -21,37 +21,37 @@ impl GridErrors {
     pub fn render(&self, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         let renderer = renderer.decor_style(DecorStyle::Ascii);
-        let mut drawn: Vec<_> = self.errors.iter().map(|error| self.render_one(error, &renderer)).collect();
+        let mut drawn: Vec<_> = self.errors.iter().map(|error| render_one(error, &renderer)).collect();
         if self.left_out > 0 {
             drawn.push(format!("and {} more", self.left_out));
         }
         drawn.join("\n\n")
     }
+}
 
-    fn render_one(&self, error: &GridError, renderer: &Renderer) -> String {
-        let title = format!("{}:{}:{}: {}", self.file(), error.line, error.column, error.message);
-        let group = Group::with_title(Level::ERROR.no_name().primary_title(title));
-        let mut group = group.elements(self.snippets(error));
-        if let Some(help) = &error.help {
-            group = group.element(Level::HELP.message(help.as_str()));
-        }
-        renderer.render(&[group])
+fn render_one(error: &GridError, renderer: &Renderer) -> String {
+    let title = format!("{}:{}:{}: {}", error.file(), error.line, error.column, error.message);
+    let group = Group::with_title(Level::ERROR.no_name().primary_title(title));
+    let mut group = group.elements(snippets(error));
+    if let Some(help) = &error.help {
+        group = group.element(Level::HELP.message(help.as_str()));
     }
+    renderer.render(&[group])
+}
 
-    fn snippets(&self, error: &GridError) -> Vec<Snippet<'_, Annotation<'_>>> {
-        let text = &*self.source.text;
-        if text.is_empty() {
-            return Vec::new();
-        }
-        if let Some((first, label)) = &error.related
-            && let Some(snippet) = both(text, first, label, &error.span)
-        {
-            return vec![snippet];
-        }
-        let (shown, span) = line_with(text, &error.span);
-        let annotation = AnnotationKind::Primary.span(span);
-        vec![Snippet::source(shown).line_start(error.line).annotation(annotation)]
+fn snippets(error: &GridError) -> Vec<Snippet<'_, Annotation<'_>>> {
+    let text = &*error.source.text;
+    if text.is_empty() {
+        return Vec::new();
     }
+    if let Some((first, label)) = &error.related
+        && let Some(snippet) = both(text, first, label, &error.span)
+    {
+        return vec![snippet];
+    }
+    let (shown, span) = line_with(text, &error.span);
+    let annotation = AnnotationKind::Primary.span(span);
+    vec![Snippet::source(shown).line_start(error.line).annotation(annotation)]
 }
 
 /// Two places in one picture, the lines between them folded, unless they are far apart.

@@ -1,11 +1,14 @@
 //! The grid module as a whole: what grids expand to, and here what all its tests need.
 
+mod broken;
+mod examples;
 mod never_panics;
 mod refused;
+mod unions;
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::{Study, expand, parse};
+use super::{GridFiles, Study, expand, parse};
 use crate::{ids::Digest, pack::PackFacts, spec::Half};
 
 const DEMO: &str = include_str!("../../../../examples/grids/fashion-demo.yaml");
@@ -29,7 +32,7 @@ fn study(axes: &str) -> Study {
 
 fn study_on(axes: &str, pack: &PackFacts) -> Study {
     let text = format!("{HEAD}{RECIPE}{axes}");
-    let expanded = parse("grid.yaml", &text).and_then(|grid| expand(&grid, pack));
+    let expanded = parse("grid.yaml", &text, &GridFiles::new()).and_then(|grid| expand(&grid, pack));
     expanded.unwrap_or_else(|errors| panic!("{}", errors.render(false)))
 }
 
@@ -48,7 +51,7 @@ fn check_job_count(axes: &str, listed: usize) {
 
 #[test]
 fn the_demo_is_32_networks() {
-    let study = expand(&parse("fashion-demo.yaml", DEMO).unwrap(), &pack()).unwrap();
+    let study = expand(&parse("fashion-demo.yaml", DEMO, &GridFiles::new()).unwrap(), &pack()).unwrap();
     assert_eq!(study.cells.len(), 32);
     assert!(study.cells.iter().all(|cell| !cell.added_as_source));
     assert_eq!(study.warnings, []);
@@ -58,7 +61,7 @@ fn the_demo_is_32_networks() {
 #[test]
 fn the_key_of_a_job_stays_what_it_is() {
     // A change here means that every network anybody has trained is trained again.
-    let study = expand(&parse("fashion-demo.yaml", DEMO).unwrap(), &pack()).unwrap();
+    let study = expand(&parse("fashion-demo.yaml", DEMO, &GridFiles::new()).unwrap(), &pack()).unwrap();
     let cell = study.cells.iter().find(|cell| cell.name == "random-0/A4B").unwrap();
     insta::assert_snapshot!(format!("{}\n{}", cell.key, crate::identity::canonical_json(&cell.spec)));
 }
@@ -161,7 +164,7 @@ fn names_and_keys_are_unique_and_sources_stand_first() {
 fn a_base_network_is_the_same_whoever_gives_the_mean_image() {
     let with = |recipe: &str| {
         let text = format!("{HEAD}recipe: {recipe}\nsplit: random-0\ntreatment: [base, AnB]\nn: 1\n");
-        expand(&parse("grid.yaml", &text).unwrap(), &pack()).unwrap()
+        expand(&parse("grid.yaml", &text, &GridFiles::new()).unwrap(), &pack()).unwrap()
     };
     let (target, source) = (with("{preset: quick-28}"), with("{preset: quick-28, mean_image: source}"));
     assert_eq!(target.cells[0].key, source.cells[0].key);
@@ -173,6 +176,6 @@ fn recipe_keys_override_the_preset() {
     let recipe = "{preset: quick-28, iterations: 10, drops: [{at: 0.5, factor: 0.5}], outputs: 1000, \
                   crop: none, mirror: true, test_images: 50, precision: bf16, learning_rate: 1e-2}";
     let text = format!("{HEAD}recipe: {recipe}\nsplit: random-0\ntreatment: base\n");
-    let study = expand(&parse("grid.yaml", &text).unwrap(), &pack()).unwrap();
+    let study = expand(&parse("grid.yaml", &text, &GridFiles::new()).unwrap(), &pack()).unwrap();
     insta::assert_snapshot!(crate::identity::canonical_json(&study.cells[0].spec.recipe));
 }

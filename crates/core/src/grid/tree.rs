@@ -13,14 +13,14 @@ use crate::limits::{GRID_BYTES_MAX, GRID_DEPTH_MAX, GRID_TREE_BYTES_MAX};
 
 /// One value of the file.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
-    pub(super) span: Span,
-    pub(super) value: Value,
+pub(crate) struct Node {
+    pub(crate) span: Span,
+    pub(crate) value: Value,
 }
 
 /// What a value is; scalars are typed by whoever reads them.
 #[derive(Clone, Debug)]
-pub(super) enum Value {
+pub(crate) enum Value {
     /// Text; only plain text (without quotes) can be a number, a truth value or nothing.
     Scalar { text: String, plain: bool },
     /// A list.
@@ -30,7 +30,7 @@ pub(super) enum Value {
 }
 
 /// The file as a tree, or the one thing that keeps it from being one.
-pub(super) fn read(text: &str) -> Result<Node, (Span, Problem)> {
+pub(crate) fn read(text: &str) -> Result<Node, (Span, Problem)> {
     if text.len() > GRID_BYTES_MAX {
         return Err((Span::at(0), Problem::FileTooLarge { bytes: text.len() }));
     }
@@ -82,6 +82,9 @@ impl<'a> Builder<'a> {
 
     fn syntax(&self, error: &ScanError) -> Fault {
         let at = error.marker().byte_offset().unwrap_or(self.length);
+        if error.info().contains("recursion limit") {
+            return (Span::at(at), Problem::TooDeep);
+        }
         (Span::at(at), Problem::Syntax { message: error.info() })
     }
 

@@ -1,18 +1,25 @@
-//! What must hold between the parts of a grid, and between a grid and its pack.
+//! What must hold between the parts of a grid, and between a grid and what is known.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use super::{
     axes::Coordinates,
     draft::Draft,
     error::{Located, Problems},
+    known::Known,
     problem::Problem,
+    product::Product,
     reader,
     recipe::ReadRecipe,
-    treatment::NamedTreatment,
+    treatment::TreatmentRule,
 };
 use crate::{
     network::Network,
     pack::PackFacts,
-    recipe::Outputs,
+    recipe::{MeanImage, Outputs},
     spec::{Classes, Half},
     split::{Halves, SplitError, SplitRule},
 };
@@ -44,51 +51,114 @@ impl ReadySplit {
 
 /// Reports what is wrong between the parts of a grid, whatever the pack.
 pub(super) fn without_pack(draft: &mut Draft) {
-    if let (Some(network), Some(recipe)) = (&draft.network, &draft.recipe)
-        && let Some(crop) = recipe.recipe.crop
-        && crop != network.value.side
-    {
-        draft.problems.push(recipe.crop_span, wrong_side(&network.value, "the recipe crops to", crop));
+    for product in &draft.products {
+        if let (Some(network), Some(recipe)) = (&draft.network, &product.recipe)
+            && let Some(crop) = recipe.recipe.crop
+            && crop != network.value.side
+        {
+            draft.problems.push(recipe.crop_span, wrong_side(&network.value, "the recipe crops to", crop));
+        }
+        check_freezes(product, &mut draft.problems);
+        check_whole(product, &mut draft.problems);
     }
-    let whole = draft.axes.splits.iter().find(|split| split.value == SplitRule::Whole);
+}
+
+/// Reports treatments that would freeze more layers than they copy for some n.
+fn check_freezes(product: &Product, problems: &mut Problems) {
+    for rule in product.treatments.iter().filter(|rule| rule.value.uses_n()) {
+        let of_n = |n: &Located<u64>| u8::try_from(n.value).ok().map(|n| rule.value.with(n));
+        let wrong = product.n.iter().filter_map(of_n).find(|it| it.layers_frozen > it.layers_copied);
+        if let Some(treatment) = wrong {
+            let (frozen, copied) = (treatment.layers_frozen, treatment.layers_copied);
+            problems.push(rule.span, Problem::FreezesMore { frozen, copied });
+        }
+    }
+}
+
+/// Reports treatments that need halves where the split has none.
+fn check_whole(product: &Product, problems: &mut Problems) {
+    let whole = product.splits.iter().find(|split| split.value == SplitRule::Whole);
     let Some(span) = whole.map(|split| split.span) else { return };
-    for located in &draft.axes.treatments {
-        if located.value.needs_halves() && keeps_any_on_whole(draft, located.value) {
-            draft.problems.push(span, Problem::NeedsHalves { treatment: located.value.name() });
+    for rule in product.treatments.iter() {
+        if rule.value.needs_halves() && keeps_any_on_whole(product, &rule.value) {
+            problems.push(span, Problem::NeedsHalves { treatment: rule.value.written() });
         }
     }
 }
 
 /// Whether `exclude` leaves any network of this treatment on the whole set.
-fn keeps_any_on_whole(draft: &Draft, treatment: NamedTreatment) -> bool {
-    let axes = &draft.axes;
-    let replicates = || axes.seeds.iter().flat_map(|s| axes.images_per_class.iter().map(move |i| (s, i)));
-    axes.n.iter().any(|n| {
+fn keeps_any_on_whole(product: &Product, rule: &TreatmentRule) -> bool {
+    let replicates =
+        || product.seeds.iter().flat_map(|s| product.images_per_class.iter().map(move |i| (s, i)));
+    product.treatments_of(rule).into_iter().any(|treatment| {
         replicates().any(|(seed, images)| {
-            let cell = Coordinates {
-                split: 0,
-                treatment,
-                n: u8::try_from(n.value).ok(),
-                target: Half::W,
-                seed: seed.value,
-                images_per_class: images.value,
-            };
-            !draft.exclusions.iter().any(|exclusion| exclusion.value.drops(&cell, &SplitRule::Whole))
+            let (seed, images_per_class) = (seed.value, images.value);
+            let cell = Coordinates { split: 0, treatment, target: Half::W, seed, images_per_class };
+            !product.exclusions().iter().any(|exclusion| exclusion.value.drops(&cell, &SplitRule::Whole))
         })
     })
 }
 
-/// Reports what a pack contradicts, and divides its classes.
-pub(super) fn with_pack(draft: &Draft, pack: &PackFacts, problems: &mut Problems) -> Vec<ReadySplit> {
-    if let (Some(network), Some(recipe)) = (&draft.network, &draft.recipe) {
-        check_images(draft, network, recipe, pack, problems);
+/// The splits of every product on the pack, and everything that what is known contradicts.
+pub(super) fn with_known(
+    draft: &Draft,
+    known: &Known<'_>,
+    problems: &mut Problems,
+) -> Vec<Vec<Arc<ReadySplit>>> {
+    let mut ready = BTreeMap::new();
+    let mut of_products = Vec::with_capacity(draft.products.len());
+    for product in &draft.products {
+        if let (Some(network), Some(recipe)) = (&draft.network, &product.recipe) {
+            check_images(draft, network, recipe, known.pack, problems);
+        }
+        let splits: Vec<_> = product
+            .splits
+            .iter()
+            .filter_map(|located| {
+                let make = || split(located, known.pack, problems).map(Arc::new);
+                ready.entry(located.value.clone()).or_insert_with(make).clone()
+            })
+            .collect();
+        if let Some(recipe) = &product.recipe {
+            check_outputs(recipe, &splits, problems);
+        }
+        check_weights(draft, product, known, problems);
+        of_products.push(splits);
     }
-    let splits: Vec<_> =
-        draft.axes.splits.iter().filter_map(|located| split(located, pack, problems)).collect();
-    if let Some(recipe) = &draft.recipe {
-        check_outputs(recipe, &splits, problems);
+    of_products
+}
+
+/// Reports weights that nobody has, or that are another network's.
+fn check_weights(draft: &Draft, product: &Product, known: &Known<'_>, problems: &mut Problems) {
+    let mut told = HashSet::new();
+    for rule in product.treatments.iter() {
+        let Some(name) = rule.value.weights() else { continue };
+        if takes_mean_of_source(product) {
+            problems.push(rule.span, Problem::MeanOfWeights { weights: name.to_string() });
+        }
+        let Some(facts) = known.weights.get(&**name) else {
+            if told.insert(name) {
+                let (given, known) = (name.to_string(), known.weights.keys().cloned().collect());
+                problems.push(rule.span, Problem::UnknownWeights { given, known });
+            }
+            continue;
+        };
+        let (Some(network), false) = (&draft.network, facts.layers.is_empty()) else { continue };
+        let copied = product.treatments_of(&rule.value).into_iter().map(|it| it.layers_copied).max();
+        // The last layer, the only one that outputs matter to, is never copied.
+        let fit = facts.check_fit(&network.value, known.pack.image.channels, 2, copied.unwrap_or(0).into());
+        if let Err(error) = fit
+            && told.insert(name)
+        {
+            let (weights, network) = (name.to_string(), network.value.name.clone());
+            let problem = reader::shown_sentence(&error);
+            problems.push(rule.span, Problem::WeightsMisfit { weights, network, problem });
+        }
     }
-    splits
+}
+
+fn takes_mean_of_source(product: &Product) -> bool {
+    product.recipe.as_ref().is_some_and(|recipe| recipe.recipe.mean_image == MeanImage::Source)
 }
 
 fn check_images(
@@ -111,10 +181,21 @@ fn check_images(
         }
         None => {}
     }
-    // Outputs are irrelevant to whether the windows fit.
-    if let Err(error) = network.value.shapes(pack.image.channels, 2) {
+    if draft.has_network_file() {
+        // Its shapes are checked at their places there.
+        return;
+    }
+    if let Err(error) = network.value.shapes(pack.image.channels, outputs_max(recipe, pack)) {
         let (network_name, problem) = (network.value.name.clone(), error.to_string());
         problems.push(network.span, Problem::DoesNotFit { network: network_name, problem });
+    }
+}
+
+/// The most outputs of this recipe's networks; a last layer can be too wide for any machine.
+pub(super) fn outputs_max(recipe: &ReadRecipe, pack: &PackFacts) -> u32 {
+    match recipe.recipe.outputs {
+        Outputs::Count(outputs) => outputs,
+        Outputs::Classes => pack.class_count,
     }
 }
 
@@ -171,7 +252,7 @@ fn splits_like(given: &str, pack: &PackFacts) -> Vec<String> {
     known
 }
 
-fn check_outputs(recipe: &ReadRecipe, splits: &[ReadySplit], problems: &mut Problems) {
+fn check_outputs(recipe: &ReadRecipe, splits: &[Arc<ReadySplit>], problems: &mut Problems) {
     let Outputs::Count(outputs) = recipe.recipe.outputs else { return };
     for split in splits {
         for &half in split.targets() {

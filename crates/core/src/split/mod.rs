@@ -152,7 +152,7 @@ impl Halves {
                 all
             }
         };
-        Classes { half, indices }
+        Classes { half, indices: indices.into() }
     }
 
     /// For every class in increasing order: its original index, its half and its new
@@ -257,7 +257,7 @@ mod tests {
     fn the_whole_set_keeps_its_labels() {
         let halves = rule("whole").halves(3, &BTreeMap::new()).unwrap();
         assert_eq!(halves.new_indices(), [(0, Half::W, 0), (1, Half::W, 1), (2, Half::W, 2)]);
-        assert_eq!(halves.classes(Half::W).indices, [0, 1, 2]);
+        assert_eq!(*halves.classes(Half::W).indices, [0, 1, 2]);
     }
 
     proptest! {
@@ -266,7 +266,7 @@ mod tests {
             let halves = SplitRule::Random(draw).halves(class_count, &BTreeMap::new()).unwrap();
             prop_assert_eq!(halves.a.len(), class_count as usize / 2);
             prop_assert!(halves.a.is_sorted() && halves.b.is_sorted());
-            prop_assert_eq!(halves.classes(Half::W).indices, (0..class_count).collect::<Vec<_>>());
+            prop_assert_eq!(&*halves.classes(Half::W).indices, &(0..class_count).collect::<Vec<_>>());
         }
     }
 }

@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 
 use super::{DEMO, grouped_pack};
-use crate::grid::read;
+use crate::grid::{GridFiles, read};
 
 fn check(text: &str) {
-    if let Err(errors) = read("grid.yaml", text).expand(&grouped_pack()) {
+    if let Err(errors) = read("grid.yaml", text, &GridFiles::new()).expand(&grouped_pack()) {
         assert!(!errors.errors.is_empty());
         let rendered = errors.render(true);
         assert!(rendered.contains("grid.yaml:"), "{rendered}");
@@ -26,6 +26,11 @@ const PIECES: &[&str] = &[
     "seed",
     "exclude",
     "images_per_class",
+    "grids",
+    "label",
+    "{source: other, copy: n, freeze: 1}",
+    "{source: x, copy: 1..3}",
+    "nets/x.yaml",
     "fashion-mnist",
     "caffenet-28",
     "{preset: quick-28}",

@@ -1,11 +1,15 @@
 //! What is refused, where, and in which words.
 
 use super::{HEAD, RECIPE, grouped_pack, pack};
-use crate::{grid::read, limits::CELLS_MAX, pack::PackFacts};
+use crate::{
+    grid::{GridFiles, read},
+    limits::CELLS_MAX,
+    pack::PackFacts,
+};
 
 /// All errors of a file, one a line.
 fn errors(text: &str, pack: &PackFacts) -> String {
-    match read("grid.yaml", text).expand(pack) {
+    match read("grid.yaml", text, &GridFiles::new()).expand(pack) {
         Ok(study) => panic!("accepted, {} cells: {text}", study.cells.len()),
         Err(errors) => errors.to_string(),
     }
@@ -14,7 +18,7 @@ fn errors(text: &str, pack: &PackFacts) -> String {
 #[test]
 fn everything_wrong_is_reported_at_once_with_its_place() {
     let text = include_str!("../../../tests/grids/everything-wrong.yaml");
-    let errors = read("grid.yaml", text).expand(&pack()).unwrap_err();
+    let errors = read("grid.yaml", text, &GridFiles::new()).expand(&pack()).unwrap_err();
     insta::assert_snapshot!(errors.render(false));
 }
 
@@ -35,11 +39,8 @@ fn bad_files_are_refused_alone() {
         ("", "grid.yaml:1:1: file is empty"),
         ("# only a comment\n", "grid.yaml:1:1: file is empty"),
         ("[1, 2]", "grid.yaml:1:1: file: a list is not a mapping of keys to values"),
-        (
-            "study: s\n---\nstudy: t\n",
-            "grid.yaml:2:1: a second document begins here, but a grid file holds one",
-        ),
-        (long.as_str(), "grid.yaml:1:1: file has 10485760 bytes, but a grid may have at most 1048576"),
+        ("study: s\n---\nstudy: t\n", "grid.yaml:2:1: a second document begins here, but a file holds one"),
+        (long.as_str(), "grid.yaml:1:1: file has 10485760 bytes, but may have at most 1048576"),
         (bomb.as_str(), "anchors and aliases blow this file up beyond reason"),
         ("a: &a [*a]", "grid.yaml:1:8: alias refers to the value it stands in"),
         ("n: !!int 3", "a YAML tag is not supported by this version"),
@@ -74,6 +75,18 @@ fn the_size_of_a_study_is_bounded_before_it_is_made() {
 }
 
 #[test]
+fn the_size_of_a_union_is_bounded_before_it_is_made() {
+    let union = |entry: &str, count: usize| {
+        let entries = vec![entry; count].join(", ");
+        format!("{HEAD}{RECIPE}split: random-0\ntreatment: base\ngrids: [{entries}]\n")
+    };
+    let found = errors(&union("{seed: 0..999999}", 500), &pack());
+    assert!(found.contains(&format!("but a study may have at most {CELLS_MAX}")), "{found}");
+    let found = errors(&union("{}", 1_025), &pack());
+    assert_eq!(found, "grid.yaml:7:8: grids: a list of 1025 entries is not in 1..1024");
+}
+
+#[test]
 fn a_pack_can_contradict_a_grid() {
     let grid = |recipe: &str, split: &str| {
         format!("{HEAD}recipe: {{preset: quick-28{recipe}}}\nsplit: {split}\ntreatment: base\n")
@@ -100,14 +113,14 @@ fn a_pack_can_contradict_a_grid() {
         assert!(found.contains(expected), "{found}");
     }
     let text = grid(", crop: 28", "random-0");
-    assert_eq!(read("grid.yaml", &text).expand(&cifar).unwrap().cells.len(), 2);
+    assert_eq!(read("grid.yaml", &text, &GridFiles::new()).expand(&cifar).unwrap().cells.len(), 2);
 }
 
 #[test]
 fn a_missing_pack_is_located_beside_the_other_mistakes() {
     let text = "study: S\ndataset: fashion-mnits\n";
     let known = ["fashion-mnist".to_owned(), "mnist".to_owned()];
-    let found = read("grid.yaml", text).without_pack(&known).to_string();
+    let found = read("grid.yaml", text, &GridFiles::new()).without_pack(&known).to_string();
     assert!(
         found.contains(
             "grid.yaml:2:10: dataset: no pack is named \"fashion-mnits\" (did you mean `fashion-mnist`?)"
@@ -115,4 +128,12 @@ fn a_missing_pack_is_located_beside_the_other_mistakes() {
         "{found}"
     );
     assert!(found.contains("grid.yaml:1:8: study: \"S\" is not a study's name"), "{found}");
+}
+
+#[test]
+fn a_last_layer_too_wide_for_any_machine_is_refused() {
+    let text = "study: s\ndataset: ilsvrc2012\nnetwork: caffenet\nsplit: whole\ntreatment: base\n\
+                recipe: {preset: caffe-2014, outputs: 1000000}\n";
+    let found = errors(text, &PackFacts::well_known("ilsvrc2012").unwrap());
+    assert!(found.contains("network: caffenet does not fit these images: layer fc8: 41538"), "{found}");
 }
