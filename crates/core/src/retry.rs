@@ -2,6 +2,7 @@
 //!
 //! Each class of failure has its own limit, counted in one of four budgets, so that
 //! faults that are ours (a lost worker, a full disk) never use up the job's own retries.
+//! Whatever the classes, a job that gets nowhere is not tried for ever.
 //! Pure: jitter is a parameter. What a verdict does to a job is `job::apply`'s business.
 
 use chrono::TimeDelta;
@@ -26,6 +27,9 @@ pub struct RetryPolicy {
     pub stalled_max: u32,
     /// Retries after a full disk, or a fetch or upload that did not work.
     pub infrastructure_max: u32,
+    /// Attempts in a row that may end badly without getting further, whatever their budgets;
+    /// lost workers and infrastructure, which are not the job's fault, do not count.
+    pub fruitless_max: u32,
     /// Longest delay before the first retry, in seconds.
     pub backoff_first_s: u32,
     /// Longest delay before any retry, in seconds.
@@ -43,6 +47,7 @@ impl RetryPolicy {
         hardware_max: 3,
         stalled_max: 2,
         infrastructure_max: 8,
+        fruitless_max: 3,
         backoff_first_s: 10,
         backoff_max_s: 15 * 60,
         starts_max: ATTEMPTS_MAX,
@@ -69,6 +74,11 @@ pub enum Verdict {
     Fail,
     /// Not by the job's fault, but often enough: a person decides.
     Hold,
+    /// It gets nowhere, whatever the reasons: a person decides.
+    HoldFruitless {
+        /// How many attempts in a row, with this one.
+        attempts: u32,
+    },
 }
 
 /// What follows a failure of this class.
@@ -89,7 +99,15 @@ pub fn decide(policy: &RetryPolicy, budgets: Budgets, class: FailureClass) -> Ve
         return exhausted;
     }
     *used += 1;
-    Verdict::Retry { retry: *used, budgets: spent }
+    let retry = *used;
+    if class.is_ours() {
+        return Verdict::Retry { retry, budgets: spent };
+    }
+    spent.fruitless += 1;
+    match spent.fruitless {
+        attempts if attempts >= policy.fruitless_max => Verdict::HoldFruitless { attempts },
+        _ => Verdict::Retry { retry, budgets: spent },
+    }
 }
 
 /// Delay before retry number `retry` (from 1): full jitter, `jitter_unit` (in `0..1`) of a
@@ -107,12 +125,14 @@ mod tests {
     use super::*;
 
     const POLICY: RetryPolicy = RetryPolicy::DEFAULT;
+    /// The budgets alone.
+    const PATIENT: RetryPolicy = RetryPolicy { fruitless_max: u32::MAX, ..POLICY };
 
     // The last verdict after so many retries of one class, and how many there were.
     fn retries_until_the_end(class: FailureClass) -> (u32, Verdict) {
         let mut budgets = Budgets::default();
         for retries in 0.. {
-            match decide(&POLICY, budgets, class) {
+            match decide(&PATIENT, budgets, class) {
                 Verdict::Retry { budgets: spent, retry } => {
                     assert_eq!(retry, retries + 1);
                     budgets = spent;
@@ -146,6 +166,21 @@ mod tests {
         let verdict = decide(&POLICY, Budgets::default(), FailureClass::WorkerLost);
         let budgets = Budgets { lost: 1, ..Budgets::default() };
         assert_eq!(verdict, Verdict::Retry { budgets, retry: 1 });
+    }
+
+    #[test]
+    fn the_third_attempt_in_a_row_that_gets_nowhere_is_the_last_whatever_the_budgets() {
+        let mut budgets = Budgets::default();
+        for class in [FailureClass::OutOfMemory, FailureClass::WorkerLost, FailureClass::Hardware] {
+            let Verdict::Retry { budgets: spent, .. } = decide(&POLICY, budgets, class) else {
+                panic!("{class} is tried again")
+            };
+            budgets = spent;
+        }
+        let third = |class| decide(&POLICY, budgets, class);
+        assert_eq!(third(FailureClass::Hardware), Verdict::HoldFruitless { attempts: 3 });
+        assert_eq!(third(FailureClass::Diverged), Verdict::Fail, "its own fault stays its own");
+        assert!(matches!(third(FailureClass::Infrastructure), Verdict::Retry { .. }), "ours does not count");
     }
 
     #[test]

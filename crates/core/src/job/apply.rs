@@ -36,8 +36,9 @@ pub fn apply(
             let reason = HoldReason::SourceEnded { reason: reason.clone() };
             step.when_waiting(|| step.hold(reason, None))
         }
+        Event::SourceLost => step.wait_again(),
         Event::Claimed { lease } => step.claim(lease),
-        Event::Cancelled => step.withdraw(|close| step.cancel(close)),
+        Event::Cancelled => step.withdraw(|close| step.end(JobState::Cancelled, close)),
         Event::Held { reason } => step.withdraw(|close| step.hold(reason.clone(), close)),
         Event::Reopened { source_ready: true } => step.reopen(JobState::Ready { not_before: now }),
         Event::Reopened { source_ready: false } => step.reopen(JobState::Waiting),
@@ -47,6 +48,7 @@ pub fn apply(
         | Event::WorkerReturned { claim_id, .. }
         | Event::WorkerLost { claim_id }
         | Event::GivenBack { claim_id, .. }
+        | Event::Progressed { claim_id }
         | Event::Completed { claim_id }
         | Event::AttemptFailed { claim_id, .. } => step.with_lease(step.current_lease(*claim_id)?),
     }
@@ -75,6 +77,7 @@ impl Step<'_> {
             (Event::WorkerReturned { session_id, .. }, _) => Ok(self.take_back(lease, *session_id)),
             (Event::WorkerLost { .. }, JobState::Suspect { .. }) => Ok(self.lose_worker(lease)),
             (Event::GivenBack { .. }, _) => Ok(self.end_without_fault(lease, AttemptOutcome::GivenBack)),
+            (Event::Progressed { .. }, _) => Ok(self.progress()),
             (Event::Completed { .. }, _) => Ok(self.succeed()),
             (Event::AttemptFailed { failure, .. }, _) => {
                 Ok(self.end_badly(failure, AttemptOutcome::Failed(failure.class), lease))
@@ -90,6 +93,19 @@ impl Step<'_> {
 
     fn when_waiting(&self, then: impl FnOnce() -> Transition) -> Result<Transition, TransitionError> {
         if self.job.state == JobState::Waiting { Ok(then()) } else { Err(self.not_possible()) }
+    }
+
+    fn wait_again(&self) -> Result<Transition, TransitionError> {
+        match self.job.state {
+            JobState::Ready { .. } => Ok(self.to(JobState::Waiting)),
+            _ => Err(self.not_possible()),
+        }
+    }
+
+    // What was used up before says nothing about what comes after; the starts still count.
+    fn progress(&self) -> Transition {
+        let budgets = Budgets { starts: self.job.budgets.starts, ..Budgets::default() };
+        Transition { job: Job { budgets, ..self.job.clone() }, effects: Vec::new() }
     }
 
     fn claim(&self, lease: &Lease) -> Result<Transition, TransitionError> {
@@ -150,13 +166,16 @@ impl Step<'_> {
                 let job = self.in_state(JobState::Ready { not_before: self.now + delay });
                 self.make_ready(Job { budgets, ..job }, close, &failure.message)
             }
-            Verdict::Fail => {
-                let end = Effect::EndDependants { reason: format!("failed: {}", failure.message) };
-                let state = JobState::Failed { failure: failure.clone() };
-                Transition { job: self.in_state(state), effects: vec![close, end] }
-            }
+            Verdict::Fail => self.end(JobState::Failed { failure: failure.clone() }, Some(close)),
             Verdict::Hold => {
                 let reason = format!("too many attempts ended with {}: {}", failure.class, failure.message);
+                self.hold(HoldReason::Poison { reason }, Some(close))
+            }
+            Verdict::HoldFruitless { attempts } => {
+                let reason = format!(
+                    "{attempts} attempts in a row ended without progress, the last with {}: {}",
+                    failure.class, failure.message
+                );
                 self.hold(HoldReason::Poison { reason }, Some(close))
             }
         }
@@ -172,15 +191,12 @@ impl Step<'_> {
     }
 
     fn hold(&self, reason: HoldReason, close: Option<Effect>) -> Transition {
-        let end = Effect::EndDependants { reason: format!("is held: {reason}") };
-        let effects = close.into_iter().chain([end]).collect();
-        Transition { job: self.in_state(JobState::Held { reason }), effects }
+        self.end(JobState::Held { reason }, close)
     }
 
-    fn cancel(&self, close: Option<Effect>) -> Transition {
-        let end = Effect::EndDependants { reason: "was cancelled".to_owned() };
-        let effects = close.into_iter().chain([end]).collect();
-        Transition { job: self.in_state(JobState::Cancelled), effects }
+    fn end(&self, state: JobState, close: Option<Effect>) -> Transition {
+        let told = state.ended_as().map(|reason| Effect::EndDependants { reason });
+        Transition { job: self.in_state(state), effects: close.into_iter().chain(told).collect() }
     }
 
     // A person's word ends whatever has not ended, and the attempt that is under way.
@@ -202,7 +218,12 @@ impl Step<'_> {
             return Err(self.not_possible());
         }
         let job = Job { budgets: Budgets::default(), ..self.in_state(state) };
-        Ok(Transition { job, effects: vec![Effect::ReopenDependants] })
+        // After a success they are ready or further; after any other end they are held.
+        let dependants = match kind {
+            StateKind::Succeeded => Effect::WithholdDependants,
+            _ => Effect::ReopenDependants,
+        };
+        Ok(Transition { job, effects: vec![dependants] })
     }
 
     fn in_state(&self, state: JobState) -> Job {
@@ -219,6 +240,19 @@ impl Step<'_> {
 
     fn not_possible(&self) -> TransitionError {
         TransitionError::NotPossible { state: self.job.state.kind(), event: self.event.name() }
+    }
+}
+
+/// What a job that now waits or is ready must hear of its source, which may have been lost or
+/// have ended while the job was at work; none if the two fit. Ask again after each answer.
+#[must_use]
+pub fn heard_of_source(job: &JobState, source: &JobState) -> Option<Event> {
+    match (job, source) {
+        (JobState::Ready { .. }, JobState::Succeeded) => None,
+        (JobState::Ready { .. }, _) => Some(Event::SourceLost),
+        (JobState::Waiting, JobState::Succeeded) => Some(Event::SourceSucceeded),
+        (JobState::Waiting, _) => source.ended_as().map(|reason| Event::SourceEnded { reason }),
+        _ => None,
     }
 }
 

@@ -17,6 +17,8 @@ pub enum Event {
         /// What became of it and why, e.g. `failed: the loss is not finite`.
         reason: String,
     },
+    /// Its source network is no longer trained: what it copies from is gone.
+    SourceLost,
     /// A worker claims it.
     Claimed {
         /// The new lease.
@@ -56,6 +58,11 @@ pub enum Event {
         /// Why; none of these uses a budget.
         reason: GiveBackReason,
     },
+    /// It got further than any attempt before: a checkpoint of a larger iteration is published.
+    Progressed {
+        /// The token.
+        claim_id: ClaimId,
+    },
     /// Trained, tested, final checkpoint published.
     Completed {
         /// The token.
@@ -90,6 +97,7 @@ impl Event {
         match self {
             Self::SourceSucceeded => "source succeeded",
             Self::SourceEnded { .. } => "source ended",
+            Self::SourceLost => "source lost",
             Self::Claimed { .. } => "claimed",
             Self::Confirmed { .. } => "confirmed",
             Self::ConfirmationTimedOut { .. } => "confirmation timed out",
@@ -97,6 +105,7 @@ impl Event {
             Self::WorkerReturned { .. } => "worker returned",
             Self::WorkerLost { .. } => "worker lost",
             Self::GivenBack { .. } => "given back",
+            Self::Progressed { .. } => "progressed",
             Self::Completed { .. } => "completed",
             Self::AttemptFailed { .. } => "attempt failed",
             Self::Cancelled => "cancelled",

@@ -78,6 +78,13 @@ impl FailureClass {
         Self::Infrastructure,
     ];
 
+    /// Whether the fleet is to blame: such a failure says nothing about the job, and only its
+    /// own budget bounds how often it is tried again.
+    #[must_use]
+    pub fn is_ours(self) -> bool {
+        matches!(self, Self::WorkerLost | Self::Infrastructure)
+    }
+
     /// The name as stored and shown.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -11,7 +11,7 @@ mod state;
 mod tests;
 mod transition;
 
-pub use apply::apply;
+pub use apply::{apply, heard_of_source};
 pub use event::{Event, GiveBackReason};
 pub use failure::{Failure, FailureClass, HoldReason};
 pub use state::{Budgets, Job, JobState, Lease, Phase, Progress, StateKind};

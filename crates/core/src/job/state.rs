@@ -128,7 +128,8 @@ pub struct Progress {
     pub age_s: f32,
 }
 
-/// Retries used so far, by budget, since the job was submitted or last re-opened.
+/// Retries used so far, by budget, since the job was submitted, last re-opened or last got
+/// further.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Budgets {
     /// The job's own errors.
@@ -139,7 +140,10 @@ pub struct Budgets {
     pub lost: u32,
     /// Disk, fetch, upload.
     pub infrastructure: u32,
-    /// Starts, whatever they came to; not a retry, but bounded too.
+    /// Attempts in a row that ended badly without getting further, whatever the budget.
+    #[serde(default)]
+    pub fruitless: u32,
+    /// Starts, whatever they came to; not a retry, but bounded too. Only re-opening resets it.
     #[serde(default)]
     pub starts: u32,
 }
@@ -158,6 +162,18 @@ impl JobState {
             Self::Succeeded => StateKind::Succeeded,
             Self::Failed { .. } => StateKind::Failed,
             Self::Cancelled => StateKind::Cancelled,
+        }
+    }
+
+    /// What became of the job and why, for those who wait for it: `failed: …`; none unless it
+    /// has ended without success or is held.
+    #[must_use]
+    pub fn ended_as(&self) -> Option<String> {
+        match self {
+            Self::Held { reason } => Some(format!("is held: {reason}")),
+            Self::Failed { failure } => Some(format!("failed: {}", failure.message)),
+            Self::Cancelled => Some("was cancelled".to_owned()),
+            _ => None,
         }
     }
 

@@ -38,6 +38,9 @@ pub enum Effect {
     },
     /// Jobs that are held because this one ended wait again ([`Event::Reopened`]).
     ReopenDependants,
+    /// Jobs that are ready to copy from this one wait for it again ([`Event::SourceLost`]).
+    /// Those at work have what they copy, or will say that they could not get it.
+    WithholdDependants,
 }
 
 /// How an attempt ended.
