@@ -1,4 +1,4 @@
-//! Image sets: importing them into packs, and reading packs.
+//! Image sets: importing them into packs, and reading packs; and networks' weights.
 //!
 //! A pack is a folder of `manifest.json` and safetensors shards
 //! `{images: u8 [N, H, W, C], labels: u32 [N]}`; [`selffer_core::pack`] describes it and
@@ -6,14 +6,20 @@
 //! refuses what does not agree with its manifest, and maps its shards. [`select`] and
 //! [`mean_image`] are what a network's training needs to know about its images.
 //!
+//! [`weights`] has the form in which a layer's weights rest, in checkpoints and in imported
+//! weights, and imports weights that were trained elsewhere.
+//!
 //! Order, crops and mirrors of training images are the trainer's business.
 
 pub mod import;
 mod mean_image;
 mod pack;
+mod partial;
 mod select;
 pub mod shards;
+pub mod weights;
 
 pub use mean_image::mean_image;
 pub use pack::{Images, ManifestProblem, Pack, PackError, read_manifest};
+pub use partial::WriteError;
 pub use select::{Selection, select};

@@ -8,12 +8,12 @@ use selffer_core::{
     ids::{Digest, JobKey},
     spec::{JobSpec, Origin},
 };
+use selffer_data::weights::{HostParameters, Weights};
 
 use crate::{
     checkpoint::Checkpoint,
     error::TrainError,
     network::{initial_parameters, random_parameters},
-    weights::HostParameters,
 };
 
 /// How a network starts.
@@ -24,33 +24,59 @@ pub(crate) struct Start {
     pub(crate) copied: Vec<Digest>,
 }
 
+/// What a network may start from, beside random numbers.
+#[derive(Clone, Copy)]
+pub(crate) struct Sources<'a> {
+    /// The final checkpoint of the source network.
+    pub(crate) network: Option<&'a Checkpoint>,
+    /// Weights that were trained elsewhere.
+    pub(crate) imported: Option<&'a Weights>,
+}
+
 /// The parameters that a job's network starts from.
 ///
 /// # Errors
-/// When the source network is missing, another one, or does not fit.
-pub(crate) fn start(spec: &JobSpec, source: Option<&Checkpoint>) -> Result<Start, TrainError> {
+/// When the source is missing, another one, or does not fit.
+pub(crate) fn start(spec: &JobSpec, sources: Sources<'_>) -> Result<Start, TrainError> {
     let copied = usize::from(spec.treatment.layers_copied);
     check_treatment(spec)?;
-    check_source(spec, source)?;
+    check_sources(spec, sources)?;
     let mut parameters = initial_parameters(spec)?;
-    let below = match (spec.treatment.origin, source) {
-        (Origin::Random, _) => random_parameters(spec)?,
-        (_, Some(source)) => source.layers.iter().map(|layer| layer.parameters.clone()).collect(),
-        (_, None) => Vec::new(),
-    };
-    let names = spec.network.layers.iter().map(|layer| &layer.name);
-    for (index, (name, parameters)) in names.zip(&mut parameters).take(copied).enumerate() {
-        let fits = |layer: &&HostParameters| {
-            // Copying is by name; a random draw has this network's own names.
-            source.is_none_or(|source| source.layers[index].name == *name) && layer.has_shapes_of(parameters)
+    let mut below = layers_below(spec, sources)?.into_iter();
+    for (layer, parameters) in spec.network.layers.iter().zip(&mut parameters).take(copied) {
+        // Copying is by name.
+        let fits =
+            |(name, below): &(String, HostParameters)| *name == layer.name && below.has_shapes_of(parameters);
+        let Some((_, below)) = below.next().filter(fits) else {
+            return Err(TrainError::CopiedShape { layer: layer.name.clone() });
         };
-        let Some(layer) = below.get(index).filter(fits) else {
-            return Err(TrainError::CopiedShape { layer: name.clone() });
-        };
-        parameters.clone_from(layer);
+        *parameters = below;
     }
     let copied = parameters[..copied].iter().map(HostParameters::digest).collect();
     Ok(Start { parameters, copied })
+}
+
+/// The layers that are there to be copied, with their names, in order.
+fn layers_below(spec: &JobSpec, sources: Sources<'_>) -> Result<Vec<(String, HostParameters)>, TrainError> {
+    let copied = usize::from(spec.treatment.layers_copied);
+    Ok(match (spec.treatment.origin, sources) {
+        (Origin::Random, _) => {
+            let names = spec.network.layers.iter().map(|layer| layer.name.clone());
+            names.zip(random_parameters(spec)?).collect()
+        }
+        (_, Sources { network: Some(source), .. }) => {
+            let layers = source.layers.iter().take(copied);
+            layers.map(|layer| (layer.name.clone(), layer.parameters.clone())).collect()
+        }
+        (_, Sources { imported: Some(weights), .. }) => {
+            let layers = weights.manifest().layers.iter().take(copied).enumerate();
+            let layers = layers.filter_map(|(index, layer)| {
+                weights.layer(index).map(|found| found.map(|found| (layer.name.clone(), found))).transpose()
+            });
+            layers.collect::<Result<_, _>>()?
+        }
+        _ => Vec::new(),
+    })
 }
 
 fn check_treatment(spec: &JobSpec) -> Result<(), TrainError> {
@@ -62,14 +88,20 @@ fn check_treatment(spec: &JobSpec) -> Result<(), TrainError> {
     Ok(())
 }
 
-fn check_source(spec: &JobSpec, source: Option<&Checkpoint>) -> Result<(), TrainError> {
+fn check_sources(spec: &JobSpec, sources: Sources<'_>) -> Result<(), TrainError> {
+    let origin = spec.treatment.origin;
     let expected: Option<JobKey> = spec.source.as_ref().map(|source| source.job);
-    let found = source.map(|source| source.key);
-    let is_needed = matches!(spec.treatment.origin, Origin::Own | Origin::Other);
-    if expected == found && is_needed == expected.is_some() {
-        return Ok(());
+    let found = sources.network.map(|source| source.key);
+    let is_needed = matches!(origin, Origin::Own | Origin::Other);
+    if expected != found || is_needed != expected.is_some() {
+        return Err(TrainError::Source { expected, found });
     }
-    Err(TrainError::Source { expected, found })
+    let expected = spec.imported.map(|imported| imported.weights);
+    let found = sources.imported.map(Weights::digest);
+    if expected != found || (origin == Origin::Imported) != expected.is_some() {
+        return Err(TrainError::Imported { expected, found });
+    }
+    Ok(())
 }
 
 /// Compares the copied layers with what they started from.

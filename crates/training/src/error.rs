@@ -7,6 +7,7 @@ use selffer_core::{
     job::FailureClass,
     network::ShapeError,
 };
+use selffer_data::weights::WeightsError;
 
 use crate::checkpoint::CheckpointError;
 
@@ -89,8 +90,19 @@ pub enum TrainError {
         /// The job of the checkpoint that was handed in.
         found: Option<JobKey>,
     },
-    /// A copied layer has other shapes in the source network.
-    #[error("layer {layer} of the source network does not have this network's shapes")]
+    /// Imported weights are missing, or were handed in where none are needed.
+    #[error("job copies from {expected}, got {found}", expected = imported(.expected), found = imported(.found))]
+    Imported {
+        /// The spec's.
+        expected: Option<Digest>,
+        /// Of the weights that were handed in.
+        found: Option<Digest>,
+    },
+    /// Imported weights cannot be read, or are not what was imported.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// A copied layer is missing or has other shapes in the source.
+    #[error("layer {layer} is not the same layer in the source, with this network's shapes")]
     CopiedShape {
         /// Which.
         layer: String,
@@ -182,6 +194,7 @@ impl TrainError {
             | Self::Outputs { .. }
             | Self::LayersCopied { .. }
             | Self::Source { .. }
+            | Self::Imported { .. }
             | Self::CopiedShape { .. } => FailureClass::Invalid,
             Self::Diverged { .. } => FailureClass::Diverged,
             Self::FrozenChanged { .. } | Self::FineTunedUnchanged { .. } | Self::Tensor { .. } => {
@@ -191,10 +204,15 @@ impl TrainError {
             | Self::ResumeShape { .. }
             | Self::ResumeDevice { .. }
             | Self::Threads { .. }
+            | Self::Weights(_)
             | Self::Checkpoint(_)
             | Self::Observer { .. } => FailureClass::Infrastructure,
         }
     }
+}
+
+fn imported(digest: &Option<Digest>) -> String {
+    digest.map_or_else(|| "no imported weights".to_owned(), |digest| format!("weights {digest}"))
 }
 
 fn named(key: &Option<JobKey>) -> String {

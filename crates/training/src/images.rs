@@ -4,14 +4,18 @@
 //! Training images come in the order of the job's streams, each with its own crop and
 //! mirror; test images come in the pack's order, cropped in the centre.
 
+mod sequence;
+
 use candle_core::{Device, Result, Tensor};
 use rayon::prelude::*;
 use selffer_core::{
-    recipe::{Order, Recipe},
+    recipe::Recipe,
     spec::{ImageShape, JobSpec},
-    stream::{Stream, Streams},
+    stream::Streams,
 };
 use selffer_data::{Images, Selection};
+
+use self::sequence::Sequence;
 
 /// Turns images of one shape into batches of one size.
 pub(crate) struct Feed {
@@ -24,13 +28,21 @@ pub(crate) struct Feed {
 }
 
 /// Which part of an image is seen, and how.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct View {
     /// First row.
     row: usize,
     /// First column.
     column: usize,
     is_mirrored: bool,
+}
+
+impl View {
+    /// The centre of an image. Of an odd rest, the larger part is below and to the right.
+    fn centre(shape: ImageShape, side: usize) -> Self {
+        let offset = |length: u32| (length as usize - side) / 2;
+        Self { row: offset(shape.height), column: offset(shape.width), is_mirrored: false }
+    }
 }
 
 /// Images and their labels, on the device.
@@ -59,11 +71,7 @@ impl Feed {
         selection: &Selection,
         positions: &[usize],
     ) -> Result<Batch> {
-        let centre = View {
-            row: (self.shape.height as usize - self.side) / 2,
-            column: (self.shape.width as usize - self.side) / 2,
-            is_mirrored: false,
-        };
+        let centre = View::centre(self.shape, self.side);
         self.batch(images, selection, positions, |_| centre)
     }
 
@@ -111,63 +119,28 @@ fn mirror(row: &mut [f32], channels: usize) {
     row.chunks_exact_mut(channels).for_each(<[f32]>::reverse);
 }
 
-/// The endless sequence of a job's training images.
+/// The training images of a job, batch by batch.
 pub(crate) struct TrainingImages<'a> {
     images: &'a Images,
     selection: Selection,
-    streams: Streams,
+    sequence: Sequence,
     batch: usize,
-    order: Order,
-    crops: Option<Stream>,
-    mirrors: Option<Stream>,
-    /// The order of the epoch that was drawn last.
-    epoch: Option<(u64, Vec<u32>)>,
 }
 
 impl<'a> TrainingImages<'a> {
     /// `selection` must not be empty.
     pub(crate) fn new(images: &'a Images, selection: Selection, streams: Streams, recipe: &Recipe) -> Self {
-        let crops = recipe.crop.map(|_| streams.crops());
-        let mirrors = recipe.mirror.then(|| streams.mirrors());
-        let (batch, order) = (recipe.batch as usize, recipe.order);
-        Self { images, selection, streams, batch, order, crops, mirrors, epoch: None }
+        let sequence = Sequence::new(streams, recipe, selection.len() as u32);
+        Self { images, selection, sequence, batch: recipe.batch as usize }
     }
 
     /// The batch of this iteration (from 0). Cheap in increasing order.
     pub(crate) fn batch(&mut self, feed: &Feed, iteration: u32) -> Result<Batch> {
         let first = u64::from(iteration) * self.batch as u64;
-        let positions: Vec<usize> =
-            (first..first + self.batch as u64).map(|element| self.position(element)).collect();
-        let view = |index: usize| self.view(feed, first + index as u64);
+        let elements = first..first + self.batch as u64;
+        let positions: Vec<usize> = elements.map(|element| self.sequence.position(element)).collect();
+        let view = |index: usize| self.sequence.view(feed.shape, feed.side, first + index as u64);
         feed.batch(self.images, &self.selection, &positions, view)
-    }
-
-    /// Which of the selected images is the `element`th of the training.
-    fn position(&mut self, element: u64) -> usize {
-        let len = self.selection.len() as u64;
-        let epoch = match self.order {
-            Order::Shuffled => element / len,
-            Order::Fixed => 0,
-        };
-        let order = match self.epoch.take() {
-            Some((drawn, order)) if drawn == epoch => order,
-            _ => self.streams.order(epoch).permutation(len as u32),
-        };
-        let position = order[(element % len) as usize] as usize;
-        self.epoch = Some((epoch, order));
-        position
-    }
-
-    fn view(&self, feed: &Feed, element: u64) -> View {
-        let offset = |part: u64, length: u32| match self.crops {
-            Some(crops) => crops.below(2 * element + part, length + 1 - feed.side as u32) as usize,
-            None => 0,
-        };
-        View {
-            row: offset(0, feed.shape.height),
-            column: offset(1, feed.shape.width),
-            is_mirrored: self.mirrors.is_some_and(|mirrors| mirrors.below(element, 2) == 1),
-        }
     }
 }
 
@@ -191,5 +164,13 @@ mod tests {
 
         feed.write(&image, View { row: 1, column: 2, is_mirrored: true }, &mut values);
         assert_eq!(values, [14.0, 15.0, 12.0, 13.0, 22.0, 23.0, 20.0, 21.0]);
+    }
+
+    #[test]
+    fn the_centre_of_the_papers_images_begins_at_14() {
+        let shape = ImageShape { height: 256, width: 256, channels: 3 };
+        assert_eq!(View::centre(shape, 227), View { row: 14, column: 14, is_mirrored: false });
+        let whole = ImageShape { height: 28, width: 28, channels: 1 };
+        assert_eq!(View::centre(whole, 28), View { row: 0, column: 0, is_mirrored: false });
     }
 }

@@ -9,4 +9,4 @@ mod read;
 mod write;
 
 pub(crate) use read::MappedShard;
-pub use write::{PackWriter, SubsetImages, WriteError};
+pub use write::{PackWriter, SubsetImages};

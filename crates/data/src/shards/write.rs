@@ -1,66 +1,30 @@
 //! Writing packs: whole or not at all.
 //!
-//! Everything is written into a hidden folder beside the target, synced, and renamed as
-//! the last step. The folder is locked: two imports to one place exclude each other, and
-//! what an import that was killed left behind is cleared by the next. The same images
-//! give the same bytes, and with them the same digest, on every machine.
+//! The same images give the same bytes, and with them the same digest, on every machine.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::File,
     io::{self, BufWriter, Write},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use selffer_core::{
+    identity::canonical_json,
     ids::Digest,
     pack::{Class, MANIFEST_FILE, PackManifest, SCHEMA, Shard, Subset},
     spec::{Half, ImageShape},
 };
 
+use crate::partial::{Partial, WriteError};
+
 /// A shard's images and labels, in bytes at most; its header comes on top.
 const SHARD_BYTES_MAX: u64 = (256 << 20) - 4096;
-
-/// Why a pack cannot be written.
-#[derive(Debug, thiserror::Error)]
-pub enum WriteError {
-    /// Something is in the way.
-    #[error("{path} exists already")]
-    Exists {
-        /// The target.
-        path: PathBuf,
-    },
-    /// Another process writes there now.
-    #[error("another import is writing to {path}")]
-    Busy {
-        /// The target.
-        path: PathBuf,
-    },
-    /// The target has no parent folder, or its last part is not a name.
-    #[error("{path} cannot be the name of a pack's folder")]
-    Target {
-        /// The target.
-        path: PathBuf,
-    },
-    /// Writing failed: no space, no permission.
-    #[error("cannot write {path}")]
-    Write {
-        /// The file or folder.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-}
 
 /// A pack in the making; dropped before [`PackWriter::finish`], it leaves nothing.
 #[derive(Debug)]
 pub struct PackWriter {
     image: ImageShape,
-    out: PathBuf,
-    partial: PathBuf,
-    // Held for its lock.
-    lock: File,
-    is_finished: bool,
+    partial: Partial,
 }
 
 /// The images of a subset as an importer has them.
@@ -81,26 +45,7 @@ impl PackWriter {
     /// # Errors
     /// `out` exists, another process writes there, or the disk refuses.
     pub fn create(out: &Path, image: ImageShape) -> Result<Self, WriteError> {
-        let Some(name) = out.file_name() else {
-            return Err(WriteError::Target { path: out.to_path_buf() });
-        };
-        if out.symlink_metadata().is_ok() {
-            return Err(WriteError::Exists { path: out.to_path_buf() });
-        }
-        let mut partial_name = std::ffi::OsString::from(".");
-        partial_name.push(name);
-        partial_name.push(".partial");
-        let partial = out.with_file_name(partial_name);
-        let failed = |source| WriteError::Write { path: partial.clone(), source };
-        fs::create_dir_all(&partial).map_err(failed)?;
-        let lock = File::open(&partial).map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(WriteError::Busy { path: out.to_path_buf() }),
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
-        }
-        clear(&partial).map_err(failed)?;
-        Ok(Self { image, out: out.to_path_buf(), partial, lock, is_finished: false })
+        Ok(Self { image, partial: Partial::create(out)? })
     }
 
     /// Writes one subset's shards, in order.
@@ -127,7 +72,7 @@ impl PackWriter {
     /// # Errors
     /// The disk refuses, or something came to be at the target meanwhile.
     pub fn finish(
-        mut self,
+        self,
         classes: Vec<Class>,
         groupings: std::collections::BTreeMap<String, Vec<Half>>,
         train: Subset,
@@ -135,23 +80,8 @@ impl PackWriter {
     ) -> Result<PackManifest, WriteError> {
         let schema = SCHEMA.to_owned();
         let manifest = PackManifest { schema, image: self.image, classes, groupings, train, validation };
-        let path = self.partial.join(MANIFEST_FILE);
-        let failed = |path: &Path| {
-            let path = path.to_path_buf();
-            move |source| WriteError::Write { path, source }
-        };
-        let mut file = File::create(&path).map_err(failed(&path))?;
-        file.write_all(selffer_core::identity::canonical_json(&manifest).as_bytes())
-            .and_then(|()| file.sync_all())
-            .map_err(failed(&path))?;
-        self.lock.sync_all().map_err(failed(&self.partial))?;
-        fs::rename(&self.partial, &self.out).map_err(failed(&self.out))?;
-        self.is_finished = true;
-        let parent = match self.out.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        File::open(parent).and_then(|folder| folder.sync_all()).map_err(failed(parent))?;
+        self.partial.write(MANIFEST_FILE, canonical_json(&manifest).as_bytes())?;
+        self.partial.finish()?;
         Ok(manifest)
     }
 
@@ -165,7 +95,7 @@ impl PackWriter {
         labels: &[u32],
         next_image: &mut dyn FnMut(&mut [u8]) -> Result<(), E>,
     ) -> Result<Shard, E> {
-        let path = self.partial.join(&file);
+        let path = self.partial.path(&file);
         let failed = |source| WriteError::Write { path: path.clone(), source };
         let mut writer = HashedFile::create(&path).map_err(failed)?;
         writer.write(&header(labels.len(), self.image)).map_err(failed)?;
@@ -179,15 +109,6 @@ impl PackWriter {
         }
         let (bytes, digest) = writer.finish().map_err(failed)?;
         Ok(Shard { file, images: labels.len() as u64, bytes, digest })
-    }
-}
-
-impl Drop for PackWriter {
-    fn drop(&mut self) {
-        if !self.is_finished {
-            // A folder that cannot be removed is cleared by the next import to this place.
-            let _ = fs::remove_dir_all(&self.partial);
-        }
     }
 }
 
@@ -207,13 +128,6 @@ fn header(count: usize, image: ImageShape) -> Vec<u8> {
     let mut header = (text.len() as u64).to_le_bytes().to_vec();
     header.extend_from_slice(text.as_bytes());
     header
-}
-
-fn clear(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        fs::remove_file(entry?.path())?;
-    }
-    Ok(())
 }
 
 /// A file that knows its length and digest.

@@ -1,4 +1,4 @@
-//! Packs from the outside: imported from IDX files, opened, damaged, selected from.
+//! Packs and weights from the outside: imported from IDX files, opened, damaged, selected from.
 //!
 //! The sets are tiny and made here; the real one is imported by the demo.
 
@@ -12,3 +12,7 @@ mod refused;
 mod selection;
 #[cfg(test)]
 mod tiny;
+#[cfg(test)]
+mod weights;
+#[cfg(test)]
+mod weights_folder;

@@ -10,14 +10,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-use selffer_core::ids::{Digest, Name};
+use selffer_core::ids::Digest;
+use selffer_data::weights::{
+    HostParameters, HostTensor, TensorError, layer_file_name, parameters_to_bytes, tensor_from_bytes,
+    tensors_to_bytes,
+};
 
 use super::{
     Checkpoint, CheckpointError, CheckpointLayer, LossSum,
     state::{Bits, File, SCHEMA, State},
 };
-use crate::weights::{HostParameters, HostTensor};
 
 const STATE_FILE: &str = "state.json";
 const MEAN_FILE: &str = "mean.safetensors";
@@ -36,10 +38,11 @@ impl Checkpoint {
         };
         fs::create_dir_all(folder).map_err(at(folder))?;
         let mut files = Vec::new();
-        for (name, bytes) in self.tensor_files()? {
+        self.each_tensor_file(|name, bytes| {
             write(&folder.join(&name), &bytes)?;
             files.push(File { name, digest: Digest::of(&bytes) });
-        }
+            Ok(())
+        })?;
         let names = std::iter::once(STATE_FILE.to_owned());
         let names = names.chain(files.iter().map(|file| file.name.clone())).collect();
         write(&folder.join(STATE_FILE), self.state(files).to_text().as_bytes())?;
@@ -52,13 +55,7 @@ impl Checkpoint {
     /// # Errors
     /// When a file is missing, damaged or of another version.
     pub fn read_folder(folder: &Path) -> Result<Self, CheckpointError> {
-        let path = folder.join(STATE_FILE);
-        let text = read(&path)?;
-        let state: State = serde_json::from_slice(&text)
-            .map_err(|source| CheckpointError::State { path: path.clone(), source: Some(source) })?;
-        if state.schema != SCHEMA {
-            return Err(CheckpointError::State { path, source: None });
-        }
+        let state = read_state(folder)?;
         let mean = read_mean(&Part { folder, state: &state, name: MEAN_FILE.to_owned() })?;
         let layers = state.layers.iter().enumerate().map(|(index, layer)| {
             let part = |name| Part { folder, state: &state, name };
@@ -75,10 +72,22 @@ impl Checkpoint {
             loss: LossSum { sum: state.loss_sum.0, iterations: state.loss_iterations },
             lowest_loss: state.lowest_loss.0,
             tests: state.tests.iter().map(Into::into).collect(),
+            training_s: state.training_s.0,
+            testing_s: state.testing_s.0,
             device_kind: state.device_kind,
             mean,
             layers,
         })
+    }
+
+    /// Names of the files of the checkpoint in this folder, in the order of
+    /// [`Checkpoint::write_folder`]. Says nothing about what is in them.
+    ///
+    /// # Errors
+    /// When there is no state of this version.
+    pub fn files_in(folder: &Path) -> Result<Vec<String>, CheckpointError> {
+        let files = read_state(folder)?.files.into_iter().map(|file| file.name);
+        Ok(std::iter::once(STATE_FILE.to_owned()).chain(files).collect())
     }
 
     fn state(&self, files: Vec<File>) -> State {
@@ -92,27 +101,43 @@ impl Checkpoint {
             loss_iterations: self.loss.iterations,
             lowest_loss: Bits(self.lowest_loss),
             tests: self.tests.iter().map(Into::into).collect(),
+            training_s: Bits(self.training_s),
+            testing_s: Bits(self.testing_s),
             layers: self.layers.iter().map(|layer| layer.name.clone()).collect(),
             files,
         }
     }
 
-    fn tensor_files(&self) -> Result<Vec<(String, Vec<u8>)>, CheckpointError> {
-        let mut files = vec![(MEAN_FILE.to_owned(), to_bytes(&[("mean", &self.mean)]))];
+    // One at a time: the bytes of a large network must not lie in memory twice.
+    fn each_tensor_file(
+        &self,
+        mut take: impl FnMut(String, Vec<u8>) -> Result<(), CheckpointError>,
+    ) -> Result<(), CheckpointError> {
+        take(MEAN_FILE.to_owned(), tensors_to_bytes(&[("mean", &self.mean)]))?;
         for (index, layer) in self.layers.iter().enumerate() {
             let CheckpointLayer { name, parameters, momentum } = layer;
-            files.push((file_name(index, name)?, parameters_to_bytes(parameters)));
+            take(file_name(index, name)?, parameters_to_bytes(parameters))?;
             if let Some(momentum) = momentum {
-                files.push((momentum_file_name(index, name)?, parameters_to_bytes(momentum)));
+                take(momentum_file_name(index, name)?, parameters_to_bytes(momentum))?;
             }
         }
-        Ok(files)
+        Ok(())
+    }
+}
+
+fn read_state(folder: &Path) -> Result<State, CheckpointError> {
+    let path = folder.join(STATE_FILE);
+    let text = read(&path)?;
+    let state: State = serde_json::from_slice(&text)
+        .map_err(|source| CheckpointError::State { path: path.clone(), source: Some(source) })?;
+    match state.schema == SCHEMA {
+        true => Ok(state),
+        false => Err(CheckpointError::State { path, source: None }),
     }
 }
 
 fn file_name(index: usize, layer: &str) -> Result<String, CheckpointError> {
-    layer.parse::<Name>().map_err(|_| CheckpointError::LayerName { layer: layer.to_owned() })?;
-    Ok(format!("{:02}-{layer}.safetensors", index + 1))
+    layer_file_name(index, layer).map_err(|_| CheckpointError::LayerName { layer: layer.to_owned() })
 }
 
 fn momentum_file_name(index: usize, layer: &str) -> Result<String, CheckpointError> {
@@ -170,29 +195,12 @@ fn read_parameters(part: &Part<'_>) -> Result<HostParameters, CheckpointError> {
     })
 }
 
-fn parameters_to_bytes(parameters: &HostParameters) -> Vec<u8> {
-    to_bytes(&[("weight", &parameters.weight), ("bias", &parameters.bias)])
-}
-
-fn to_bytes(tensors: &[(&str, &HostTensor)]) -> Vec<u8> {
-    let bytes: Vec<_> = tensors.iter().map(|(_, tensor)| tensor.bytes()).collect();
-    let views = tensors.iter().zip(&bytes).map(|((name, tensor), bytes)| {
-        let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes);
-        (*name, view.expect("a host tensor has as many values as its shape"))
-    });
-    safetensors::serialize(views, None).expect("the header of two tensors is small")
-}
-
 fn from_bytes(part: &Part<'_>, bytes: &[u8], tensor: &'static str) -> Result<HostTensor, CheckpointError> {
-    let wrong = |source| CheckpointError::Tensor { path: part.path(), tensor, source };
-    let tensors = SafeTensors::deserialize(bytes).map_err(|source| wrong(Some(source)))?;
-    let view = tensors.tensor(tensor).map_err(|source| wrong(Some(source)))?;
-    if view.dtype() != Dtype::F32 {
-        return Err(wrong(None));
-    }
-    let values = view.data().chunks_exact(4);
-    let values = values.map(|bytes| f32::from_le_bytes(bytes.try_into().expect("four bytes"))).collect();
-    Ok(HostTensor { shape: view.shape().to_vec(), values })
+    tensor_from_bytes(bytes, tensor).map_err(|TensorError { tensor, source }| CheckpointError::Tensor {
+        path: part.path(),
+        tensor,
+        source,
+    })
 }
 
 #[cfg(test)]
@@ -220,6 +228,8 @@ mod tests {
             loss: LossSum { sum: 0.1 + 0.2, iterations: 2 },
             lowest_loss: f64::INFINITY,
             tests: vec![TestResult { images: 10, top1_correct: 4, top5_correct: 9, loss: 1.1 / 3.0 }],
+            training_s: 12.1 / 3.0,
+            testing_s: 0.1,
             mean: tensor(&[2, 2, 1]),
             layers: vec![layer("fc1", None), layer("fc2", Some(parameters()))],
         }
@@ -239,6 +249,7 @@ mod tests {
                 "02-fc2.momentum.safetensors"
             ]
         );
+        assert_eq!(Checkpoint::files_in(folder.path()).unwrap(), names);
         assert_eq!(Checkpoint::read_folder(folder.path()).unwrap(), checkpoint());
     }
 

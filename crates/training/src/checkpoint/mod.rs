@@ -30,6 +30,11 @@ pub struct Checkpoint {
     pub lowest_loss: f64,
     /// Tests so far.
     pub tests: Vec<TestResult>,
+    /// Seconds of training and testing so far, over all trainers that worked on it. 0 in a
+    /// final one: equal trainings have equal ones.
+    pub training_s: f64,
+    /// Seconds of testing so far; 0 in a final one.
+    pub testing_s: f64,
     /// The mean image, `[H, W, C]`.
     pub mean: HostTensor,
     /// The layers in order.

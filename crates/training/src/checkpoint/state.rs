@@ -24,6 +24,10 @@ pub(super) struct State {
     pub(super) loss_iterations: u32,
     pub(super) lowest_loss: Bits,
     pub(super) tests: Vec<Test>,
+    #[serde(default)]
+    pub(super) training_s: Bits,
+    #[serde(default)]
+    pub(super) testing_s: Bits,
     /// Names of the layers, in order.
     pub(super) layers: Vec<String>,
     /// Every other file of the checkpoint, in order.
@@ -49,7 +53,7 @@ pub(super) struct Test {
 }
 
 /// The bits of an f64, as 16 hexadecimal digits.
-#[derive(Clone, Copy, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(super) struct Bits(pub(super) f64);
 

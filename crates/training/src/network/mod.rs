@@ -46,7 +46,7 @@ impl Network {
         layers_frozen: usize,
     ) -> Result<Self> {
         let layers = operators.into_iter().zip(parameters).map(|((name, operators), parameters)| {
-            Ok(Layer { name, parameters: parameters.to_device()?, operators })
+            Ok(Layer { name, parameters: Parameters::from_host(parameters)?, operators })
         });
         Ok(Self { layers: layers.collect::<Result<_>>()?, layers_frozen })
     }

@@ -24,7 +24,7 @@ impl Sgd {
     /// # Errors
     /// When the device has no memory left.
     pub fn new(momentum: &[HostParameters]) -> Result<Self> {
-        Ok(Self { momentum: momentum.iter().map(HostParameters::to_device).collect::<Result<_>>()? })
+        Ok(Self { momentum: momentum.iter().map(Parameters::from_host).collect::<Result<_>>()? })
     }
 
     /// Updates the layers that learn, in place. `gradients` are theirs, in order.

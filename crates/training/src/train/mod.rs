@@ -13,7 +13,7 @@ use selffer_core::{
     outcome::{JobResult, MetricPoint},
     spec::JobSpec,
 };
-use selffer_data::Pack;
+use selffer_data::{Pack, weights::Weights};
 
 use self::{run::Run, timing::Timing};
 use crate::{checkpoint::Checkpoint, device::Device, error::TrainError};
@@ -25,8 +25,10 @@ pub struct Training<'a> {
     pub spec: &'a JobSpec,
     /// Its images.
     pub pack: &'a Pack,
-    /// The final checkpoint of the network it copies from; none for base and random ones.
+    /// The final checkpoint of the network it copies from; none for base, random and imported ones.
     pub source: Option<&'a Checkpoint>,
+    /// The weights from elsewhere that it copies from, for a job that does.
+    pub imported: Option<&'a Weights>,
     /// Where an earlier attempt of the same job was stopped.
     pub resume: Option<Checkpoint>,
     /// Threads to compute with; the result does not depend on it. At least 1.
@@ -50,11 +52,12 @@ pub trait Observer {
     /// Whether it wants a checkpoint now, with this many updates done; asked between updates.
     fn wants_checkpoint(&self, iteration: u32) -> bool;
 
-    /// The checkpoint that it wanted.
+    /// The checkpoint that it wanted: a copy, so that it can be written while the training
+    /// goes on.
     ///
     /// # Errors
     /// Ends the training with [`TrainError::Observer`] or another error.
-    fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError>;
+    fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<(), TrainError>;
 
     /// Whether it should stop; asked between updates.
     fn should_stop(&self) -> bool;
@@ -83,13 +86,14 @@ pub enum Ended {
 /// When the job does not go with the images, source or checkpoint; when it diverges; when
 /// an observer, a file or the device fails. [`TrainError::class`] says which kind it is.
 pub fn train(training: Training<'_>, observer: &mut dyn Observer) -> Result<Ended, TrainError> {
+    let before = training.resume.as_ref().map(|resume| (resume.training_s, resume.testing_s));
     let mut run = Run::start(training)?;
-    let mut timing = Timing::start();
+    let mut timing = Timing::start(before.unwrap_or_default());
     observer.phase(Phase::Training, run.iteration());
     let mut last_test = None;
     while run.iteration() < run.iterations() {
         if observer.should_stop() {
-            return Ok(Ended::Stopped { checkpoint: run.checkpoint()? });
+            return Ok(Ended::Stopped { checkpoint: timed(run.checkpoint()?, &timing) });
         }
         run.update()?;
         if let Some(images_per_s) = timing.trained(run.batch()) {
@@ -108,11 +112,16 @@ pub fn train(training: Training<'_>, observer: &mut dyn Observer) -> Result<Ende
             }
         }
         if run.iteration() < run.iterations() && observer.wants_checkpoint(run.iteration()) {
-            observer.checkpoint(&run.checkpoint()?)?;
+            observer.checkpoint(timed(run.checkpoint()?, &timing))?;
         }
     }
     let evaluation = last_test.ok_or(TrainError::ResumeShape { iteration: run.iteration() })?;
     let (mut result, checkpoint) = run.finish(&evaluation)?;
-    (result.training_s, result.testing_s) = timing.finish();
+    (result.training_s, result.testing_s) = timing.so_far();
     Ok(Ended::Finished { result, checkpoint })
+}
+
+fn timed(checkpoint: Checkpoint, timing: &Timing) -> Checkpoint {
+    let (training_s, testing_s) = timing.so_far();
+    Checkpoint { training_s, testing_s, ..checkpoint }
 }

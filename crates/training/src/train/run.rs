@@ -195,7 +195,7 @@ impl<'a> Run<'a> {
         Ok((self.point(MetricValue::Test(evaluation.result)), evaluation))
     }
 
-    /// All that a resume needs; waits for the device.
+    /// All that a resume needs, without times; waits for the device.
     pub(super) fn checkpoint(&mut self) -> Result<Checkpoint, TrainError> {
         self.read_losses()?;
         let failed = self.failed();
@@ -218,6 +218,8 @@ impl<'a> Run<'a> {
             loss: self.loss,
             lowest_loss: self.lowest_loss,
             tests: self.tests.clone(),
+            training_s: 0.0,
+            testing_s: 0.0,
             layers: layers.collect(),
             mean: HostTensor { shape, values: self.feed.mean().to_vec() },
         })

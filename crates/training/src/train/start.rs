@@ -13,7 +13,7 @@ use selffer_data::{Pack, Selection, mean_image, select};
 use super::Training;
 use crate::{
     checkpoint::{Checkpoint, CheckpointLayer, LossSum},
-    copy::{self, Start},
+    copy::{self, Sources, Start},
     device::{Device, device_kind},
     error::TrainError,
     weights::HostTensor,
@@ -36,7 +36,7 @@ pub(super) fn begin(training: &mut Training<'_>) -> Result<Beginning, TrainError
     let (spec, pack) = (training.spec, training.pack);
     check_spec(spec, pack)?;
     check_precision(spec.recipe.precision, training.device)?;
-    let start = copy::start(spec, training.source)?;
+    let start = copy::start(spec, Sources { network: training.source, imported: training.imported })?;
     let images = select(pack.train(), &spec.target.indices, spec.images_per_class);
     let validation = select(pack.validation(), &spec.target.indices, ImagesPerClass::All);
     for (subset, selection) in [("training", &images), ("validation", &validation)] {
@@ -107,6 +107,8 @@ fn first_checkpoint(training: &Training<'_>, start: &Start, images: &Selection) 
         loss: LossSum::default(),
         lowest_loss: f64::INFINITY,
         tests: Vec::new(),
+        training_s: 0.0,
+        testing_s: 0.0,
         mean: mean(spec, training.pack, images),
         layers: layers.collect(),
     }

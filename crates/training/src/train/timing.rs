@@ -8,6 +8,8 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(500);
 /// A training's stop-watch.
 pub(super) struct Timing {
     started: Instant,
+    /// Seconds of the trainings that this one goes on from: of all, and of testing alone.
+    before: (f64, f64),
     tested: Duration,
     /// Since the last report; tests move it on.
     since: Instant,
@@ -15,9 +17,10 @@ pub(super) struct Timing {
 }
 
 impl Timing {
-    pub(super) fn start() -> Self {
+    /// Starts, with what it took so far as [`Timing::so_far`] told.
+    pub(super) fn start(before: (f64, f64)) -> Self {
         let now = Instant::now();
-        Self { started: now, tested: Duration::ZERO, since: now, images: 0 }
+        Self { started: now, before, tested: Duration::ZERO, since: now, images: 0 }
     }
 
     /// Notes an update of so many images. Returns images a second when a report is due.
@@ -44,7 +47,8 @@ impl Timing {
     }
 
     /// Seconds of training and testing, and of testing alone.
-    pub(super) fn finish(&self) -> (f64, f64) {
-        (self.started.elapsed().as_secs_f64(), self.tested.as_secs_f64())
+    pub(super) fn so_far(&self) -> (f64, f64) {
+        let (trained, tested) = self.before;
+        (trained + self.started.elapsed().as_secs_f64(), tested + self.tested.as_secs_f64())
     }
 }

@@ -156,7 +156,7 @@ fn mixed_network() -> Description {
 fn mixed_spec() -> JobSpec {
     let mut spec = spec_of_numbers();
     (spec.image.height, spec.image.width) = (9, 9);
-    spec.network = mixed_network();
+    spec.network = mixed_network().into();
     spec
 }
 

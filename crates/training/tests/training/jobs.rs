@@ -139,7 +139,7 @@ fn a_job_that_does_not_go_with_its_images_or_source_is_refused() {
     narrow.recipe.outputs = Outputs::Count(1);
     assert!(matches!(refused(&narrow, None), TrainError::Outputs { .. }));
     let mut nothing = good();
-    nothing.target.indices = vec![17, 18];
+    nothing.target.indices = vec![17, 18].into();
     assert!(matches!(refused(&nothing, None), TrainError::NoImages { .. }));
 
     assert!(matches!(refused(&good(), Some(&source)), TrainError::Source { .. }));

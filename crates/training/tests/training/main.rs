@@ -4,9 +4,12 @@
 // All of it is test code, also what stands outside the tests' functions.
 #![allow(clippy::unwrap_used)]
 
+mod coloured;
 mod golden;
 mod gradients;
+mod imported;
 mod jobs;
+mod networks;
 mod resume;
 mod synthetic;
 mod treatments;

@@ -71,6 +71,22 @@ fn checkpoints_on_the_way_change_nothing() {
 }
 
 #[test]
+fn a_resumed_training_counts_the_time_of_those_before_it() {
+    let spec = base(Half::A);
+    let mut resume = stopped_at(5, training(&spec, None), &mut Recorder::default());
+    assert!(resume.training_s > 0.0);
+    (resume.training_s, resume.testing_s) = (5_000.0, 1_000.0);
+    let resume = Some(resume);
+
+    let ended = train(Training { resume, ..training(&spec, None) }, &mut Recorder::default()).unwrap();
+
+    let Ended::Finished { result, checkpoint } = ended else { panic!("{ended:?}") };
+    assert!(result.training_s > 5_000.0 && result.training_s < 6_000.0, "{}", result.training_s);
+    assert!(result.testing_s > 1_000.0 && result.testing_s < 2_000.0, "{}", result.testing_s);
+    assert_eq!((checkpoint.training_s, checkpoint.testing_s), (0.0, 0.0));
+}
+
+#[test]
 fn a_checkpoint_of_another_job_network_or_device_is_not_resumed() {
     let (spec, mut recorder) = (base(Half::A), Recorder::default());
     let good = stopped_at(5, training(&spec, None), &mut recorder);

@@ -97,7 +97,7 @@ fn classes(half: Half) -> Classes {
         Half::B => vec![1, 3],
         Half::W => vec![0, 1, 2, 3],
     };
-    Classes { half, indices }
+    Classes { half, indices: indices.into() }
 }
 
 /// A base network of one half.
@@ -110,8 +110,9 @@ pub(crate) fn base(half: Half) -> JobSpec {
         split: "random-0".to_owned(),
         target: classes(half),
         source: None,
+        imported: None,
         treatment: Treatment { origin: Origin::None, layers_copied: 0, layers_frozen: 0 },
-        network: network(),
+        network: network().into(),
         recipe,
         seed: 3,
         images_per_class: ImagesPerClass::All,
@@ -169,8 +170,8 @@ impl Observer for Recorder {
         self.checkpoint_every.is_some_and(|every| iteration.is_multiple_of(every))
     }
 
-    fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
-        self.checkpoints.insert(checkpoint.iteration, checkpoint.clone());
+    fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<(), TrainError> {
+        self.checkpoints.insert(checkpoint.iteration, checkpoint);
         Ok(())
     }
 
@@ -181,7 +182,7 @@ impl Observer for Recorder {
 
 /// A training on one thread from nothing.
 pub(crate) fn training<'a>(spec: &'a JobSpec, source: Option<&'a Checkpoint>) -> Training<'a> {
-    Training { spec, pack: &PACK, source, resume: None, threads: 1, device: Device::Cpu }
+    Training { spec, pack: &PACK, source, imported: None, resume: None, threads: 1, device: Device::Cpu }
 }
 
 /// Trains to the end. The result comes without its times, which are never the same.

@@ -4,7 +4,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::shards::WriteError;
+use crate::partial::WriteError;
 
 /// Why a set cannot be imported.
 #[derive(Debug, thiserror::Error)]
