@@ -19,7 +19,7 @@ use tonic::{
 pub use token::{TOKEN_FILE, Token, TokenError, find_token, per_user_token_file, token_file_candidates};
 
 use crate::v1::{
-    checkpoint_service_client::CheckpointServiceClient, pack_service_client::PackServiceClient,
+    checkpoint_service_client::CheckpointServiceClient, import_service_client::ImportServiceClient,
     study_service_client::StudyServiceClient, worker_service_client::WorkerServiceClient,
 };
 
@@ -100,9 +100,9 @@ impl Connection {
             .max_decoding_message_size(CONTROL_MESSAGE_BYTES_MAX)
     }
 
-    /// A client of the pack service.
+    /// A client of the import service.
     #[must_use]
-    pub fn packs(&self) -> PackServiceClient<AuthorizedChannel> {
-        PackServiceClient::new(self.channel.clone()).max_decoding_message_size(CONTROL_MESSAGE_BYTES_MAX)
+    pub fn imports(&self) -> ImportServiceClient<AuthorizedChannel> {
+        ImportServiceClient::new(self.channel.clone()).max_decoding_message_size(CONTROL_MESSAGE_BYTES_MAX)
     }
 }
