@@ -45,10 +45,11 @@ pub struct Assignment {
     pub name: String,
     /// Canonical JSON of the spec.
     pub spec_json: String,
-    /// The final checkpoint of the network it copies from.
+    /// The final checkpoint of the network it copies from. Also one that was lost meanwhile:
+    /// the worker then learns that it cannot be had, and the job waits for the next.
     pub source_checkpoint: Option<CheckpointId>,
-    /// The newest checkpoint of an earlier attempt.
-    pub resume_checkpoint: Option<CheckpointId>,
+    /// Checkpoints of earlier attempts to go on from, newest first, at most two.
+    pub resume_checkpoints: Vec<CheckpointId>,
 }
 
 /// What a completion came to.
@@ -79,14 +80,15 @@ impl Store {
                        ORDER BY s.created_at DESC
                        LIMIT 1), '') AS "name!",
                    (SELECT r.checkpoint_id
-                       FROM jobs source
-                       JOIN results r ON r.job_id = source.job_id AND r.attempt = source.succeeded_attempt
-                       WHERE source.job_id = j.source_job_id) AS source_checkpoint,
-                   (SELECT c.checkpoint_id
+                       FROM results r
+                       WHERE r.job_id = j.source_job_id
+                       ORDER BY r.attempt DESC
+                       LIMIT 1) AS source_checkpoint,
+                   ARRAY(SELECT c.checkpoint_id
                        FROM checkpoints c
                        WHERE c.job_id = a.job_id AND c.kind = 'intermediate' AND c.state = 'published'
-                       ORDER BY c.iteration DESC, c.published_at DESC
-                       LIMIT 1) AS resume_checkpoint
+                       ORDER BY c.published_at DESC
+                       LIMIT 2) AS "resume_checkpoints!"
                FROM attempts a JOIN jobs j USING (job_id)
                WHERE a.claim_id = $1"#,
             &claim_id.0[..],
@@ -104,7 +106,7 @@ impl Store {
             name: row.name,
             spec_json: row.spec,
             source_checkpoint: row.source_checkpoint.map(CheckpointId),
-            resume_checkpoint: row.resume_checkpoint.map(CheckpointId),
+            resume_checkpoints: row.resume_checkpoints.into_iter().map(CheckpointId).collect(),
         }))
     }
 

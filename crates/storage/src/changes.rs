@@ -3,7 +3,7 @@
 //! Nothing else changes a job's state. Everything here happens inside the caller's
 //! transaction; an error means that nothing of it may be committed.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use selffer_core::{
     ids::JobId,
@@ -17,7 +17,7 @@ use crate::{
     StoreError,
     convert::to_i32,
     jobs::{self, Dependants, Loaded},
-    persist,
+    persist, sources,
 };
 
 /// What a change came to, with everything that followed from it.
@@ -37,8 +37,21 @@ pub(crate) async fn change(
     loaded: Loaded,
     event: &Event,
 ) -> Result<Changed, StoreError> {
-    let mut changed = Changed::default();
-    let mut queue = VecDeque::from([(vec![loaded], event.clone())]);
+    change_all(connection, policy, vec![loaded], event).await
+}
+
+/// The same for several jobs.
+///
+/// # Errors
+/// As [`change`]; then nothing of it may be committed.
+pub(crate) async fn change_all(
+    connection: &mut PgConnection,
+    policy: &RetryPolicy,
+    jobs: Vec<Loaded>,
+    event: &Event,
+) -> Result<Changed, StoreError> {
+    let mut made_ready = HashSet::new();
+    let mut queue = VecDeque::from([(jobs, event.clone())]);
     while let Some((jobs, event)) = queue.pop_front() {
         let steps = jobs
             .into_iter()
@@ -48,14 +61,26 @@ pub(crate) async fn change(
             steps.iter().filter(|s| s.is_change()).map(|s| (&s.loaded, &s.transition.job)).collect();
         persist::persist(connection, &changes).await?;
         record(connection, &steps, &event).await?;
+        let unwanted: Vec<Loaded> = steps.iter().filter_map(Step::came_back_unwanted).collect();
+        if !unwanted.is_empty() {
+            queue.push_back((unwanted, Event::Cancelled));
+        }
+        if event != Event::SourceSucceeded {
+            let written = steps.iter().filter(|s| s.is_change() && s.came_back_unwanted().is_none());
+            queue.extend(sources::news(connection, written.map(Step::after).collect()).await?);
+        }
         for step in &steps {
-            changed.made_ready += u32::from(step.makes_ready());
+            if step.makes_ready() {
+                made_ready.insert(step.loaded.job_id);
+            } else if step.is_change() {
+                made_ready.remove(&step.loaded.job_id);
+            }
             for effect in &step.transition.effects {
                 queue.extend(carry_out(connection, step, effect).await?);
             }
         }
     }
-    Ok(changed)
+    Ok(Changed { made_ready: made_ready.len() as u32 })
 }
 
 /// One job's part of a change.
@@ -76,7 +101,20 @@ impl Step {
     }
 
     fn makes_ready(&self) -> bool {
-        self.is_change() && self.transition.job.state.kind() == StateKind::Ready
+        let is_ready = self.transition.job.state.kind() == StateKind::Ready;
+        self.is_change() && is_ready && self.came_back_unwanted().is_none()
+    }
+
+    fn after(&self) -> Loaded {
+        Loaded { job: self.transition.job.clone(), ..self.loaded.clone() }
+    }
+
+    // A job that a worker had, that nobody wants any more and that has not ended.
+    fn came_back_unwanted(&self) -> Option<Loaded> {
+        let job = &self.transition.job;
+        let came_back = self.loaded.job.state.lease().is_some() && job.state.lease().is_none();
+        let is_left = came_back && !job.state.kind().is_terminal() && self.loaded.is_unwanted();
+        is_left.then(|| Loaded { job: job.clone(), withdrawn: false, ..self.loaded.clone() })
     }
 }
 
@@ -101,7 +139,11 @@ async fn carry_out(
             (Dependants::Waiting, Event::SourceEnded { reason: reason.clone() })
         }
         Effect::ReopenDependants => (Dependants::HeldForIt, Event::Reopened { source_ready: false }),
+        Effect::WithholdDependants => (Dependants::Ready, Event::SourceLost),
     };
+    if !step.loaded.is_source {
+        return Ok(None);
+    }
     let dependants = jobs::lock_dependants(connection, source, which).await?;
     Ok((!dependants.is_empty()).then_some((dependants, event)))
 }

@@ -8,20 +8,22 @@ use selffer_core::{
     artifact::Manifest,
     identity::canonical_json,
     ids::{CheckpointId, Digest, JobId},
+    job::Event,
 };
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use crate::{
-    Claim, Holder, Store, StoreError,
+    Claim, Holder, Store, StoreError, changes,
     claim::lock_held,
     convert::{claim_id, from_i32, to_i32},
+    dropped, jobs, sources,
 };
 
 /// What a checkpoint is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CheckpointKind {
-    /// To go on from; the newest two are kept while the job runs.
+    /// To go on from; the newest is kept while the job runs, and of the others the furthest.
     Intermediate,
     /// The trained network; kept until a person deletes it.
     Final,
@@ -106,7 +108,8 @@ impl StoredCheckpoint {
 }
 
 impl Store {
-    /// Announces a checkpoint of the current claim; the same one again is the same row.
+    /// Announces a checkpoint of the current claim; the same one again is the same row. Look
+    /// afterwards which of its chunks are there: until then some may go.
     ///
     /// # Errors
     /// The claim is stale or its session has ended.
@@ -134,6 +137,7 @@ impl Store {
         )
         .fetch_one(&mut *tx)
         .await?;
+        dropped::want_again(&mut tx, new.manifest).await?;
         tx.commit().await?;
         Ok(CheckpointId(id))
     }
@@ -154,8 +158,10 @@ impl Store {
         row.ok_or_else(|| missing(checkpoint_id))
     }
 
-    /// Makes a checkpoint visible. Returns the job's intermediate ones beyond the newest two,
-    /// whose rows are gone.
+    /// Makes a checkpoint visible; one of a larger iteration than any before is progress, which
+    /// gives the job its retries back. Returns the job's intermediate ones beyond the two that
+    /// are kept, whose rows are gone: the caller has verified the bytes of this one, so a newer
+    /// one that is whole has taken their place.
     ///
     /// # Errors
     /// The claim is stale, its session has ended, or it has announced no such checkpoint.
@@ -165,7 +171,11 @@ impl Store {
         checkpoint_id: CheckpointId,
     ) -> Result<Vec<CheckpointRow>, StoreError> {
         let mut tx = self.main.begin().await?;
-        lock_held(&mut tx, holder).await?;
+        let loaded = lock_held(&mut tx, holder).await?;
+        if is_further(&mut tx, holder.claim.job_id, checkpoint_id).await? {
+            let event = Event::Progressed { claim_id: holder.claim.claim_id };
+            changes::change(&mut tx, &self.policy, loaded, &event).await?;
+        }
         let published = sqlx::query!(
             r#"UPDATE checkpoints
                SET state = 'published', published_at = COALESCE(published_at, clock_timestamp())
@@ -192,11 +202,34 @@ impl Store {
         find(&mut connection, checkpoint_id).await?.ok_or_else(|| missing(checkpoint_id))
     }
 
-    /// Marks a published checkpoint as damaged: nobody starts from it any more.
+    /// Every published checkpoint, those of a job together, newest first: for a check of
+    /// their chunks.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn published_checkpoints(&self) -> Result<Vec<CheckpointRow>, StoreError> {
+        let rows = sqlx::query_as!(
+            StoredCheckpoint,
+            r#"SELECT checkpoint_id, job_id, claim_id, kind, state, iteration,
+                   manifest AS "manifest: Json<Manifest>"
+               FROM checkpoints
+               WHERE state = 'published'
+               ORDER BY job_id, published_at DESC"#,
+        );
+        rows.fetch_all(&self.main).await?.into_iter().map(StoredCheckpoint::read).collect()
+    }
+
+    /// Marks a published checkpoint as damaged: nobody starts from it any more, but from the
+    /// one before. If it is the trained network that others have yet to copy from, it is
+    /// trained again, and those that were ready wait. Whether it is trained again.
     ///
     /// # Errors
     /// There is no such published checkpoint.
-    pub async fn quarantine_checkpoint(&self, checkpoint_id: CheckpointId) -> Result<(), StoreError> {
+    pub async fn quarantine_checkpoint(&self, checkpoint_id: CheckpointId) -> Result<bool, StoreError> {
+        let mut tx = self.main.begin().await?;
+        let row = find(&mut tx, checkpoint_id).await?.ok_or_else(|| missing(checkpoint_id))?;
+        // Before the checkpoint's row, as everywhere.
+        let owner = jobs::lock(&mut tx, row.claim.job_id).await?;
         let marked = sqlx::query!(
             r#"UPDATE checkpoints
                SET state = 'quarantined'
@@ -204,11 +237,41 @@ impl Store {
                  AND state <> 'begun'"#,
             checkpoint_id.0,
         );
-        match marked.execute(&self.main).await?.rows_affected() {
-            1 => Ok(()),
-            _ => Err(missing(checkpoint_id)),
+        if marked.execute(&mut *tx).await?.rows_affected() != 1 {
+            return Err(missing(checkpoint_id));
         }
+        let is_needed = sources::is_needed(&mut tx, checkpoint_id).await?;
+        if let Some(owner) = owner.filter(|_| is_needed) {
+            for (jobs, event) in sources::reopen(&mut tx, owner).await? {
+                changes::change_all(&mut tx, &self.policy, jobs, &event).await?;
+            }
+        }
+        tx.commit().await?;
+        Ok(is_needed)
     }
+}
+
+/// Whether a checkpoint that is about to be published is of a larger iteration than every
+/// earlier one of the job's runs since it last succeeded. The furthest of them is never dropped,
+/// so a training that starts over for ever gets no further.
+async fn is_further(
+    connection: &mut PgConnection,
+    job_id: JobId,
+    checkpoint_id: CheckpointId,
+) -> Result<bool, StoreError> {
+    let further = sqlx::query_scalar!(
+        r#"SELECT 1 AS "further!"
+           FROM checkpoints new
+           WHERE new.checkpoint_id = $2
+             AND new.state = 'begun'
+             AND new.iteration > COALESCE((
+                 SELECT MAX(iteration)
+                 FROM checkpoints
+                 WHERE job_id = $1 AND kind = 'intermediate' AND state <> 'begun'), 0)"#,
+        job_id.0,
+        checkpoint_id.0,
+    );
+    Ok(further.fetch_optional(connection).await?.is_some())
 }
 
 fn missing(checkpoint_id: CheckpointId) -> StoreError {
@@ -252,7 +315,9 @@ pub(crate) async fn check_final(
     }
 }
 
-/// Deletes published intermediate rows beyond the newest two.
+/// Deletes published intermediate rows but the newest, and of the others the furthest. These are
+/// the newest two, unless a training could not go on and started over: what it publishes stays,
+/// and so does how far the job had been.
 async fn drop_older(connection: &mut PgConnection, job_id: JobId) -> Result<Vec<CheckpointRow>, StoreError> {
     let rows = sqlx::query_as!(
         StoredCheckpoint,
@@ -264,13 +329,14 @@ async fn drop_older(connection: &mut PgConnection, job_id: JobId) -> Result<Vec<
                  SELECT checkpoint_id
                  FROM checkpoints
                  WHERE job_id = $1 AND kind = 'intermediate' AND state = 'published'
-                 ORDER BY iteration DESC, published_at DESC
+                 ORDER BY published_at = MAX(published_at) OVER () DESC, iteration DESC, published_at DESC
                  LIMIT 2)
            RETURNING checkpoint_id, job_id, claim_id, kind, state, iteration,
                manifest AS "manifest: Json<Manifest>""#,
         job_id.0,
     );
-    rows.fetch_all(connection).await?.into_iter().map(StoredCheckpoint::read).collect()
+    let rows = rows.fetch_all(&mut *connection).await?;
+    dropped(connection, rows).await
 }
 
 /// Deletes every row of a succeeded job that no result points to.
@@ -287,5 +353,41 @@ pub(crate) async fn drop_unneeded(
                manifest AS "manifest: Json<Manifest>""#,
         job_id.0,
     );
-    rows.fetch_all(connection).await?.into_iter().map(StoredCheckpoint::read).collect()
+    let rows = rows.fetch_all(&mut *connection).await?;
+    dropped(connection, rows).await
+}
+
+/// Deletes rows that were announced by attempts that have ended.
+pub(crate) async fn drop_abandoned(
+    connection: &mut PgConnection,
+    grace_s: f64,
+    rows_max: i64,
+) -> Result<Vec<CheckpointRow>, StoreError> {
+    let rows = sqlx::query_as!(
+        StoredCheckpoint,
+        r#"DELETE FROM checkpoints
+           WHERE checkpoint_id IN (
+               SELECT c.checkpoint_id
+               FROM checkpoints c JOIN attempts a USING (claim_id)
+               WHERE c.state = 'begun'
+                 AND c.begun_at <= clock_timestamp() - make_interval(secs => $1)
+                 AND a.ended_at <= clock_timestamp() - make_interval(secs => $1)
+               LIMIT $2)
+           RETURNING checkpoint_id, job_id, claim_id, kind, state, iteration,
+               manifest AS "manifest: Json<Manifest>""#,
+        grace_s,
+        rows_max,
+    );
+    let rows = rows.fetch_all(&mut *connection).await?;
+    dropped(connection, rows).await
+}
+
+/// Rows that were deleted; their chunks may be nobody's now.
+async fn dropped(
+    connection: &mut PgConnection,
+    rows: Vec<StoredCheckpoint>,
+) -> Result<Vec<CheckpointRow>, StoreError> {
+    let rows = rows.into_iter().map(StoredCheckpoint::read).collect::<Result<Vec<_>, _>>()?;
+    dropped::note(connection, &rows).await?;
+    Ok(rows)
 }

@@ -2,6 +2,7 @@
 
 use selffer_core::{
     ids::{ClaimId, Digest, JobKey},
+    interest::Interest,
     job::{Phase, StateKind},
 };
 
@@ -51,6 +52,11 @@ pub(crate) fn claim_id(bytes: &[u8]) -> Result<ClaimId, StoreError> {
 pub(crate) fn state_kind(text: &str) -> Result<StateKind, StoreError> {
     let kind = StateKind::ALL.into_iter().find(|kind| kind.as_str() == text);
     kind.ok_or_else(|| StoreError::Corrupt { what: "a job's state", problem: format!("{text:?}") })
+}
+
+pub(crate) fn interest(text: &str) -> Result<Interest, StoreError> {
+    let known = Interest::ALL.into_iter().find(|known| known.as_str() == text);
+    known.ok_or_else(|| StoreError::Corrupt { what: "an interest", problem: format!("{text:?}") })
 }
 
 const PHASES: [(Phase, &str); 4] = [

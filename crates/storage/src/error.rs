@@ -2,8 +2,11 @@
 
 use selffer_core::{
     ids::{CheckpointId, ClaimId, Digest, IdError, JobId, SessionId},
+    import::ImportKind,
+    interest::InterestError,
     job::TransitionError,
 };
+use sqlx::migrate::MigrateError;
 use uuid::Uuid;
 
 /// Why the store did not do what it was asked.
@@ -53,23 +56,44 @@ pub enum StoreError {
         /// In what it differs.
         difference: String,
     },
+    /// The study's interest cannot be changed so.
+    #[error("not possible for study {study}")]
+    InterestGone {
+        /// Its name.
+        study: String,
+        /// Why.
+        #[source]
+        source: InterestError,
+    },
+    /// No study wants the job, so opening it again would be in vain.
+    #[error("no study wants {job} any more; submit {study} again to want its networks")]
+    Unwanted {
+        /// As asked for.
+        job: String,
+        /// A study that wanted it.
+        study: String,
+    },
     /// A request id that came before, with another request.
     #[error("request {request_id} was made before with other content")]
     RequestReused {
         /// The id.
         request_id: Uuid,
     },
-    /// A pack's name that belongs to another pack.
-    #[error("pack name {name} belongs to another pack, {digest}")]
-    PackNameTaken {
+    /// A name that belongs to another import of its kind.
+    #[error("the name {name} belongs to another {kind}, {digest}")]
+    ImportNameTaken {
+        /// What it is the name of.
+        kind: ImportKind,
         /// The name.
         name: String,
         /// Whose it is.
         digest: Digest,
     },
-    /// The pack was announced anew, with other chunks, since it was read; nothing was written.
-    #[error("pack {digest} was announced anew meanwhile")]
-    PackChanged {
+    /// The import was announced anew, with other chunks, since it was read; nothing was written.
+    #[error("{kind} {digest} was announced anew meanwhile")]
+    ImportChanged {
+        /// What it is.
+        kind: ImportKind,
         /// Which.
         digest: Digest,
     },
@@ -110,9 +134,17 @@ pub enum StoreError {
         /// The unknown migration.
         version: i64,
     },
+    /// Its tables were made by an older program, and were only to be looked at.
+    #[error(
+        "the database is at migration {version}, older than this program; start a coordinator of this release on it once"
+    )]
+    SchemaOlder {
+        /// The last migration.
+        version: i64,
+    },
     /// The database's tables could not be brought up to date.
     #[error("the database's tables cannot be brought up to date")]
-    Migrate(#[source] sqlx::migrate::MigrateError),
+    Migrate(#[source] MigrateError),
     /// A stored value that does not read; only a bug or a hand in the database makes one.
     #[error("{what} as stored does not read: {problem}")]
     Corrupt {
@@ -130,24 +162,56 @@ pub enum StoreError {
 /// serialisation, deadlock, lock and statement timeouts, resources, operator intervention.
 const TRANSIENT_CODES: [&str; 6] = ["08", "40", "53", "57", "55P03", "25006"];
 
+/// Those that say that the server itself is away: no connection, shut down, starting, recovering.
+const OUTAGE_CODES: [&str; 3] = ["08", "57P", "53300"];
+
 impl StoreError {
     /// Whether repeating the same call later may succeed. Every call is safe to repeat.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Raced { .. } => true,
-            Self::Database(sqlx::Error::Database(error)) => error
+        match self.of_database() {
+            Some(sqlx::Error::Database(error)) => error
                 .code()
                 .is_some_and(|code| TRANSIENT_CODES.iter().any(|transient| code.starts_with(transient))),
-            Self::Database(error) => matches!(
+            Some(error) => matches!(
                 error,
                 sqlx::Error::Io(_)
                     | sqlx::Error::PoolTimedOut
                     | sqlx::Error::PoolClosed
                     | sqlx::Error::WorkerCrashed
+                    | sqlx::Error::BeginFailed
                     | sqlx::Error::Protocol(_)
             ),
-            _ => false,
+            None => matches!(self, Self::Raced { .. }),
+        }
+    }
+
+    /// Whether the database chose this transaction to end a deadlock; nothing of it was done.
+    pub(crate) fn is_deadlock(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(error)) if error.code().as_deref() == Some("40P01"))
+    }
+
+    /// Whether the database does not answer: away, starting, or out of connections. What the
+    /// same call meets next is then no news.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        match self.of_database() {
+            Some(sqlx::Error::Database(error)) => {
+                error.code().is_some_and(|code| OUTAGE_CODES.iter().any(|outage| code.starts_with(outage)))
+            }
+            Some(_) => self.is_transient(),
+            None => false,
+        }
+    }
+
+    /// What the database said, also while its tables were brought up to date.
+    fn of_database(&self) -> Option<&sqlx::Error> {
+        match self {
+            Self::Database(error)
+            | Self::Migrate(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
+                Some(error)
+            }
+            _ => None,
         }
     }
 

@@ -9,6 +9,7 @@ use selffer_core::{
     job::{Event, Phase, StateKind},
     outcome::MetricPoint,
 };
+use sqlx::PgConnection;
 
 use crate::{
     Claim, Store, StoreError,
@@ -43,6 +44,8 @@ pub enum Verdict {
     Ok,
     /// The claim is not current: end it, publish nothing.
     Revoked,
+    /// It was cancelled: end it after a checkpoint, then give it back.
+    Cancel,
 }
 
 /// The answer about one job.
@@ -114,21 +117,26 @@ impl Store {
 
     async fn judge(&self, session_id: SessionId, item: &InventoryItem) -> Result<JobVerdict, StoreError> {
         let claim = item.claim;
-        let current = self.note_progress(session_id, item).await? || {
-            let taken_back = self.take_back(session_id, claim).await?;
-            taken_back && self.note_progress(session_id, item).await?
-        };
-        if !current {
-            return Ok(JobVerdict { claim, verdict: Verdict::Revoked, metrics_stored: 0 });
+        let mut noted = self.note_progress(session_id, item).await?;
+        if noted.is_none() && self.take_back(session_id, claim).await? {
+            noted = self.note_progress(session_id, item).await?;
         }
+        let Some(verdict) = noted else {
+            return Ok(JobVerdict { claim, verdict: Verdict::Revoked, metrics_stored: 0 });
+        };
         let metrics_stored = metrics::store(&self.heartbeats, claim, &item.metrics).await?;
-        Ok(JobVerdict { claim, verdict: Verdict::Ok, metrics_stored })
+        Ok(JobVerdict { claim, verdict, metrics_stored })
     }
 
-    /// Stores where a job is; false if it is not this session's, or is suspect.
-    async fn note_progress(&self, session_id: SessionId, item: &InventoryItem) -> Result<bool, StoreError> {
-        let noted = sqlx::query!(
-            r#"INSERT INTO progress AS old (job_id, claim_id, phase, iteration, images_per_s,
+    /// Stores where a job is, and says whether it may go on; nothing if it is not this
+    /// session's, or is suspect.
+    async fn note_progress(
+        &self,
+        session_id: SessionId,
+        item: &InventoryItem,
+    ) -> Result<Option<Verdict>, StoreError> {
+        let withdrawn = sqlx::query_scalar!(
+            r#"INSERT INTO progress AS known (job_id, claim_id, phase, iteration, images_per_s,
                    progress_age_s, phase_done, reported_at)
                SELECT job_id, claim_id, $4, $5, $6, $7, $8, clock_timestamp()
                FROM jobs
@@ -139,7 +147,10 @@ impl Store {
                ON CONFLICT (job_id) DO UPDATE
                SET claim_id = EXCLUDED.claim_id, phase = EXCLUDED.phase, iteration = EXCLUDED.iteration,
                    images_per_s = EXCLUDED.images_per_s, progress_age_s = EXCLUDED.progress_age_s,
-                   phase_done = EXCLUDED.phase_done, reported_at = EXCLUDED.reported_at"#,
+                   phase_done = EXCLUDED.phase_done, reported_at = EXCLUDED.reported_at
+               RETURNING COALESCE(
+                   (SELECT j.withdrawn_at IS NOT NULL FROM jobs j WHERE j.job_id = known.job_id), false)
+                   AS "withdrawn!""#,
             item.claim.job_id.0,
             &item.claim.claim_id.0[..],
             session_id.0,
@@ -149,7 +160,8 @@ impl Store {
             item.progress_age_s,
             to_i64("phase_done", item.phase_done)?,
         );
-        Ok(noted.execute(&self.heartbeats).await?.rows_affected() == 1)
+        let withdrawn = withdrawn.fetch_optional(&self.heartbeats).await?;
+        Ok(withdrawn.map(|withdrawn| if withdrawn { Verdict::Cancel } else { Verdict::Ok }))
     }
 
     /// The worker still has a job that was suspect, or has it from the node's earlier session.
@@ -176,6 +188,7 @@ impl Store {
         if may {
             let event = Event::WorkerReturned { claim_id: claim.claim_id, session_id };
             changes::change(&mut tx, &self.policy, loaded, &event).await?;
+            hand_over(&mut tx, session_id, claim).await?;
             tx.commit().await?;
         }
         Ok(may)
@@ -214,4 +227,27 @@ impl Store {
         tx.commit().await?;
         Ok(changed)
     }
+}
+
+/// The attempt is this session's from now on, on the device that its worker has there.
+async fn hand_over(
+    connection: &mut PgConnection,
+    session_id: SessionId,
+    claim: Claim,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"UPDATE attempts a
+           SET session_id = $2,
+               device_kind = COALESCE((
+                   SELECT w.device_kind
+                   FROM workers w
+                   WHERE w.session_id = $2 AND w.worker = a.worker), a.device_kind)
+           WHERE a.claim_id = $1
+             AND a.session_id <> $2"#,
+        &claim.claim_id.0[..],
+        session_id.0,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }

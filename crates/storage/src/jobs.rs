@@ -1,11 +1,12 @@
 //! The part of a job's row that the state machine owns: read and locked.
 //!
-//! Rows are written only by [`crate::persist`]. The order in which rows are locked is a
-//! source before its dependants, everywhere.
+//! Rows are written only by [`crate::persist`]. The order in which rows are locked is
+//! everywhere the same: sources before the networks copied from them, each by their keys.
 
 use chrono::{DateTime, Utc};
 use selffer_core::{
     ids::{AttemptNumber, JobId, SessionId},
+    interest::Interest,
     job::{Budgets, Failure, HoldReason, Job, JobState, Lease, StateKind},
 };
 use sqlx::{PgConnection, types::Json};
@@ -13,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     StoreError,
-    convert::{claim_id, from_i32, state_kind},
+    convert::{claim_id, from_i32, interest, state_kind},
 };
 
 /// A job as it was read.
@@ -21,8 +22,21 @@ use crate::{
 pub(crate) struct Loaded {
     pub(crate) job_id: JobId,
     pub(crate) job: Job,
+    /// Whether some job copies from it.
+    pub(crate) is_source: bool,
+    /// The strongest of its studies'.
+    pub(crate) interest: Interest,
+    /// Whether its worker is asked to end it.
+    pub(crate) withdrawn: bool,
     /// The database's clock when it was read.
     pub(crate) now: DateTime<Utc>,
+}
+
+impl Loaded {
+    /// Whether it is not to stay once it is on no worker.
+    pub(crate) fn is_unwanted(&self) -> bool {
+        self.withdrawn || !self.interest.keeps_jobs()
+    }
 }
 
 /// The columns of [`Loaded`], as stored.
@@ -38,6 +52,9 @@ pub(crate) struct JobRow {
     worker: Option<String>,
     hold: Option<Json<HoldReason>>,
     failure: Option<Json<Failure>>,
+    is_source: bool,
+    interest: String,
+    withdrawn: bool,
     now: DateTime<Utc>,
 }
 
@@ -83,7 +100,14 @@ impl JobRow {
     fn load(self) -> Result<Loaded, StoreError> {
         let attempt = AttemptNumber(from_i32(self.attempt));
         let job = Job { state: self.state()?, attempt, budgets: self.budgets.0 };
-        Ok(Loaded { job_id: JobId(self.job_id), job, now: self.now })
+        Ok(Loaded {
+            job_id: JobId(self.job_id),
+            job,
+            is_source: self.is_source,
+            interest: interest(&self.interest)?,
+            withdrawn: self.withdrawn,
+            now: self.now,
+        })
     }
 }
 
@@ -93,7 +117,8 @@ pub(crate) async fn read(connection: &mut PgConnection, job_id: JobId) -> Result
         JobRow,
         r#"SELECT job_id, state, state_since, attempt, budgets AS "budgets: Json<Budgets>",
                not_before, claim_id, session_id, worker, hold AS "hold: Json<HoldReason>",
-               failure AS "failure: Json<Failure>", clock_timestamp() AS "now!"
+               failure AS "failure: Json<Failure>", is_source, interest,
+               withdrawn_at IS NOT NULL AS "withdrawn!", clock_timestamp() AS "now!"
            FROM jobs
            WHERE job_id = $1"#,
         job_id.0,
@@ -108,13 +133,34 @@ pub(crate) async fn lock(connection: &mut PgConnection, job_id: JobId) -> Result
         JobRow,
         r#"SELECT job_id, state, state_since, attempt, budgets AS "budgets: Json<Budgets>",
                not_before, claim_id, session_id, worker, hold AS "hold: Json<HoldReason>",
-               failure AS "failure: Json<Failure>", clock_timestamp() AS "now!"
+               failure AS "failure: Json<Failure>", is_source, interest,
+               withdrawn_at IS NOT NULL AS "withdrawn!", clock_timestamp() AS "now!"
            FROM jobs
            WHERE job_id = $1
            FOR NO KEY UPDATE"#,
         job_id.0,
     );
     row.fetch_optional(connection).await?.map(JobRow::load).transpose()
+}
+
+/// Reads jobs and keeps others from changing them until the transaction ends.
+pub(crate) async fn lock_all(
+    connection: &mut PgConnection,
+    job_ids: &[Uuid],
+) -> Result<Vec<Loaded>, StoreError> {
+    let rows = sqlx::query_as!(
+        JobRow,
+        r#"SELECT job_id, state, state_since, attempt, budgets AS "budgets: Json<Budgets>",
+               not_before, claim_id, session_id, worker, hold AS "hold: Json<HoldReason>",
+               failure AS "failure: Json<Failure>", is_source, interest,
+               withdrawn_at IS NOT NULL AS "withdrawn!", clock_timestamp() AS "now!"
+           FROM jobs
+           WHERE job_id = ANY($1)
+           ORDER BY source_job_id IS NOT NULL, key
+           FOR NO KEY UPDATE"#,
+        job_ids,
+    );
+    rows.fetch_all(connection).await?.into_iter().map(JobRow::load).collect()
 }
 
 /// Which dependants of a source an effect is about.
@@ -124,6 +170,8 @@ pub(crate) enum Dependants {
     Waiting,
     /// Those that are held because it ended.
     HeldForIt,
+    /// Those that can start. All are locked: one that is at work must not come back unseen.
+    Ready,
 }
 
 /// Locks dependants of a source, by index `jobs_by_source`.
@@ -133,25 +181,31 @@ pub(crate) async fn lock_dependants(
     which: Dependants,
 ) -> Result<Vec<Loaded>, StoreError> {
     let (state, hold) = match which {
-        Dependants::Waiting => (StateKind::Waiting, None),
-        Dependants::HeldForIt => (StateKind::Held, Some("source_ended")),
+        Dependants::Waiting => (Some(StateKind::Waiting), None),
+        Dependants::HeldForIt => (Some(StateKind::Held), Some("source_ended")),
+        Dependants::Ready => (None, None),
     };
     let rows = sqlx::query_as!(
         JobRow,
         r#"SELECT job_id, state, state_since, attempt, budgets AS "budgets: Json<Budgets>",
                not_before, claim_id, session_id, worker, hold AS "hold: Json<HoldReason>",
-               failure AS "failure: Json<Failure>", clock_timestamp() AS "now!"
+               failure AS "failure: Json<Failure>", is_source, interest,
+               withdrawn_at IS NOT NULL AS "withdrawn!", clock_timestamp() AS "now!"
            FROM jobs
            WHERE source_job_id = $1
-             AND state = $2
-             AND hold->>'kind' IS NOT DISTINCT FROM $3
-           ORDER BY job_id
+             AND ($2::text IS NULL OR state = $2 AND hold->>'kind' IS NOT DISTINCT FROM $3)
+           ORDER BY key
            FOR NO KEY UPDATE"#,
         source.0,
-        state.as_str(),
+        state.map(StateKind::as_str),
         hold,
     );
-    rows.fetch_all(connection).await?.into_iter().map(JobRow::load).collect()
+    let locked = rows.fetch_all(connection).await?.into_iter().map(JobRow::load);
+    let concerned = |one: &Result<Loaded, StoreError>| {
+        let ready = || one.as_ref().is_ok_and(|one| one.job.state.kind() == StateKind::Ready);
+        which != Dependants::Ready || one.is_err() || ready()
+    };
+    locked.filter(concerned).collect()
 }
 
 /// The jobs that a session holds, in the order in which several are locked. Not locked.
@@ -163,7 +217,7 @@ pub(crate) async fn held_by(
         r#"SELECT job_id
            FROM jobs
            WHERE session_id = $1
-           ORDER BY job_id"#,
+           ORDER BY source_job_id IS NOT NULL, key"#,
         session_id.0,
     );
     Ok(held.fetch_all(connection).await?.into_iter().map(JobId).collect())

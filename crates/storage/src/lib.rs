@@ -6,21 +6,27 @@
 //! was decided from. Every call may be repeated: an answer that was lost is asked for again
 //! with the same call. No call reads a clock but the database's.
 
+mod acts;
+mod again;
 mod attempts;
+mod audit;
 mod changes;
 mod checkpoints;
 mod claim;
 mod convert;
+mod dropped;
 mod error;
 mod heartbeats;
+mod imports;
 mod jobs;
 mod logs;
 mod metrics;
-mod packs;
 mod persist;
 mod private_server;
+mod proofs;
 mod results;
 mod sessions;
+mod sources;
 mod store;
 mod studies;
 mod sweep;
@@ -28,16 +34,23 @@ mod views;
 
 pub use sqlx::postgres::PgConnectOptions;
 
+pub use acts::{Act, Acted, OtherStudy};
 pub use attempts::{Assignment, Completed, NewClaim};
+pub use audit::Violation;
 pub use checkpoints::{CheckpointKind, CheckpointRow, CheckpointState, NewCheckpoint};
 pub use claim::{Claim, Holder};
+pub use dropped::Collection;
 pub use error::StoreError;
 pub use heartbeats::{HeartbeatAnswer, InventoryItem, JobVerdict, Verdict};
+pub use imports::{ImportRow, PackRow, WeightsRow};
 pub use logs::LogPart;
-pub use packs::PackRow;
 pub use private_server::{PrivateServer, PrivateServerError, ServerConfig};
+pub use proofs::Untrue;
 pub use sessions::{Device, NewSession};
 pub use store::{Store, StoreOptions};
-pub use studies::{Submission, Submitted};
+pub use studies::{Onto, Reopen, Submission, Submitted};
 pub use sweep::Liveness;
-pub use views::{AttemptRow, EventRow, JobDetail, JobRef, JobSummary, SourceState, StudySummary, WorkerRow};
+pub use views::{
+    AttemptRow, EventRow, JobDetail, JobRef, JobSummary, SourceState, StudyEvent, StudyGrid, StudySummary,
+    WorkerRow,
+};

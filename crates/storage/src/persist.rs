@@ -115,7 +115,8 @@ async fn persist_some(connection: &mut PgConnection, columns: Columns) -> Result
            SET state = new.state, state_since = new.since, attempt = new.attempt,
                budgets = new.budgets, not_before = new.not_before, claim_id = new.claim_id,
                session_id = new.session_id, worker = new.worker, hold = new.hold,
-               failure = new.failure, succeeded_attempt = new.succeeded_attempt
+               failure = new.failure, succeeded_attempt = new.succeeded_attempt,
+               withdrawn_at = CASE WHEN new.state IN ('running', 'suspect') THEN jobs.withdrawn_at END
            FROM UNNEST($1::uuid[], $2::text[], $3::bytea[], $4::integer[], $5::text[],
                    $6::timestamptz[], $7::integer[], $8::jsonb[], $9::timestamptz[], $10::bytea[],
                    $11::uuid[], $12::text[], $13::jsonb[], $14::jsonb[], $15::integer[])
@@ -124,7 +125,9 @@ async fn persist_some(connection: &mut PgConnection, columns: Columns) -> Result
            WHERE jobs.job_id = new.job_id
              AND jobs.state = new.state_before
              AND jobs.claim_id IS NOT DISTINCT FROM new.claim_before
-             AND jobs.attempt = new.attempt_before"#,
+             AND jobs.attempt = new.attempt_before
+             -- A pause since it was read: nothing new is handed out.
+             AND (jobs.claimable OR new.state <> 'leased' OR new.state_before <> 'ready')"#,
         &columns.job_id,
         &columns.state_before,
         &columns.claim_before as _,

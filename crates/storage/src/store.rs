@@ -4,7 +4,7 @@
 //! connection bounds its statements, its waits for locks and its idle transactions, so that
 //! no mishap can hold rows for ever. Each subject's file adds its methods to [`Store`].
 
-use std::{str::FromStr, time::Duration};
+use std::{cmp::Ordering, str::FromStr, time::Duration};
 
 use chrono::{DateTime, Utc};
 use selffer_core::retry::RetryPolicy;
@@ -81,6 +81,34 @@ impl Store {
         };
         store.ping().await?;
         Ok(store)
+    }
+
+    /// Connects only to look: nothing is written, not even missing tables, and no statement
+    /// could.
+    ///
+    /// # Errors
+    /// The database does not answer, or its tables are not as this program makes them.
+    pub async fn look(database: PgConnectOptions) -> Result<Self, StoreError> {
+        let mut connection = PgConnection::connect_with(&database).await?;
+        // Not a checked query: sqlx makes this table itself, when it migrates.
+        let version = sqlx::query_scalar::<_, Option<i64>>("SELECT MAX(version) FROM _sqlx_migrations");
+        let found = version.fetch_one(&mut connection).await?.unwrap_or_default();
+        connection.close().await?;
+        let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
+        match found.cmp(&known) {
+            Ordering::Less => return Err(StoreError::SchemaOlder { version: found }),
+            Ordering::Greater => return Err(StoreError::SchemaNewer { version: found }),
+            Ordering::Equal => {}
+        }
+        let read_only = database.options(SETTINGS).options([("default_transaction_read_only", "on")]);
+        let pool = |name: &str| {
+            PgPoolOptions::new()
+                .max_connections(2)
+                .acquire_timeout(ACQUIRE_WITHIN)
+                .connect_lazy_with(read_only.clone().application_name(name))
+        };
+        let (main, heartbeats) = (pool("selffer check"), pool("selffer check"));
+        Ok(Self { main, heartbeats, policy: RetryPolicy::DEFAULT })
     }
 
     /// Whether the database answers.

@@ -16,7 +16,7 @@ use crate::{
     Store, StoreError, changes,
     changes::Changed,
     convert::{count, seconds},
-    jobs,
+    jobs::{self, Loaded},
 };
 
 /// How many rows one sweep takes up; the next one takes the rest.
@@ -186,5 +186,64 @@ impl Store {
         changes::change(&mut tx, &self.policy, loaded, &event).await?;
         tx.commit().await?;
         Ok(())
+    }
+
+    /// Jobs that were cancelled this long ago and are still on their worker are taken from it;
+    /// it hears of that with its next message. Returns how many.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn end_withdrawn(&self, cancel_within: Duration) -> Result<u32, StoreError> {
+        let late = sqlx::query_scalar!(
+            r#"SELECT job_id
+               FROM jobs
+               WHERE withdrawn_at <= clock_timestamp() - make_interval(secs => $1)
+               ORDER BY withdrawn_at
+               LIMIT $2"#,
+            seconds(cancel_within),
+            ROWS_PER_SWEEP,
+        );
+        let mut ended = 0;
+        for job_id in late.fetch_all(&self.main).await? {
+            ended += self.cancel_if(JobId(job_id), |loaded| loaded.withdrawn).await?;
+        }
+        Ok(ended)
+    }
+
+    /// Jobs that no study keeps and no worker has are cancelled. The acts that withdraw interest
+    /// do so themselves: there should be none. Returns how many.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn end_unwanted(&self) -> Result<u32, StoreError> {
+        // By index `jobs_unwanted`.
+        let left = sqlx::query_scalar!(
+            r#"SELECT job_id
+               FROM jobs
+               WHERE interest IN ('stopped', 'cancelled')
+                 AND state IN ('waiting', 'ready', 'held')
+               LIMIT $1"#,
+            ROWS_PER_SWEEP,
+        );
+        let mut ended = 0;
+        for job_id in left.fetch_all(&self.main).await? {
+            let is_left = |loaded: &Loaded| loaded.is_unwanted() && loaded.job.state.lease().is_none();
+            ended += self.cancel_if(JobId(job_id), is_left).await?;
+        }
+        Ok(ended)
+    }
+
+    async fn cancel_if(
+        &self,
+        job_id: JobId,
+        condition: impl FnOnce(&Loaded) -> bool,
+    ) -> Result<u32, StoreError> {
+        let mut tx = self.main.begin().await?;
+        let loaded = jobs::lock(&mut tx, job_id).await?;
+        let is_open = |loaded: &Loaded| !loaded.job.state.kind().is_terminal();
+        let Some(loaded) = loaded.filter(is_open).filter(condition) else { return Ok(0) };
+        changes::change(&mut tx, &self.policy, loaded, &Event::Cancelled).await?;
+        tx.commit().await?;
+        Ok(1)
     }
 }

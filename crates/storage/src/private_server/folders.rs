@@ -63,6 +63,12 @@ pub(super) fn take(data_dir: &Path) -> Result<Folders, PrivateServerError> {
     Ok(Folders { cluster: folder.join("cluster"), folder, socket, account, _lock: lock })
 }
 
+/// Where the socket of this data folder's server is, whoever runs it; none if it never had one.
+pub(super) fn socket_of(data_dir: &Path) -> Option<PathBuf> {
+    let folder = resolve(&fs::canonicalize(data_dir).ok()?.join("postgres")).ok()?;
+    folder.exists().then(|| socket_place(&folder))
+}
+
 /// Where the link leads, also if nothing is there yet; the path itself if it is no link.
 fn resolve(link: &Path) -> Result<PathBuf, PrivateServerError> {
     match fs::read_link(link) {
@@ -113,13 +119,7 @@ fn lock(folder: &Path, account: Option<&Account>) -> Result<File, PrivateServerE
 
 /// A folder short enough for a socket: within the server's, else under /tmp.
 fn socket_folder(folder: &Path, account: Option<&Account>) -> Result<PathBuf, PrivateServerError> {
-    let within = folder.join("socket");
-    let chosen = if fits(&within) {
-        within
-    } else {
-        let hash = Digest::of(folder.as_os_str().as_encoded_bytes()).to_string();
-        PathBuf::from(format!("/tmp/selffer-{}", &hash[..16]))
-    };
+    let chosen = socket_place(folder);
     match fs::create_dir(&chosen) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => check_ours(&chosen, account)?,
@@ -127,6 +127,15 @@ fn socket_folder(folder: &Path, account: Option<&Account>) -> Result<PathBuf, Pr
     }
     account::hand_over(&chosen, account)?;
     Ok(chosen)
+}
+
+fn socket_place(folder: &Path) -> PathBuf {
+    let within = folder.join("socket");
+    if fits(&within) {
+        return within;
+    }
+    let hash = Digest::of(folder.as_os_str().as_encoded_bytes()).to_string();
+    PathBuf::from(format!("/tmp/selffer-{}", &hash[..16]))
 }
 
 fn fits(folder: &Path) -> bool {

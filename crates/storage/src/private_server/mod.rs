@@ -2,7 +2,8 @@
 //!
 //! Started from the system's binaries in a folder that belongs to the data folder, reached
 //! only through a Unix socket that only its user may open, and left running if the
-//! coordinator dies: the next one finds it again. Durability is PostgreSQL's own, with
+//! coordinator dies: the next one finds it again. If it dies itself, whoever waits for that
+//! starts it again, and it recovers everything that was acknowledged. Durability is PostgreSQL's own, with
 //! `fsync` and `synchronous_commit` on. Nothing is downloaded and no setting of the machine
 //! is touched.
 
@@ -13,7 +14,10 @@ mod error;
 mod folders;
 mod process;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use sqlx::{
     Connection,
@@ -22,11 +26,16 @@ use sqlx::{
 
 pub use error::PrivateServerError;
 
+use binaries::Binaries;
 use folders::Folders;
 use process::Process;
 
 /// The database in the server.
 const DATABASE: &str = "selffer";
+/// A folder is tried this often before it counts as another's: a process that is just being
+/// started holds on to its parent's locks until it is itself.
+const TAKE_TRIES: u32 = 20;
+const TAKE_EVERY: Duration = Duration::from_millis(50);
 
 /// What a person may say about the private server.
 #[derive(Clone, Debug)]
@@ -41,6 +50,7 @@ pub struct ServerConfig {
 #[derive(Debug)]
 pub struct PrivateServer {
     folders: Folders,
+    binaries: Binaries,
     process: Process,
 }
 
@@ -51,18 +61,38 @@ impl PrivateServer {
     /// # Errors
     /// No binaries, folders out of reach or in use, or a server that does not start.
     pub async fn start(config: &ServerConfig) -> Result<Self, PrivateServerError> {
-        let folders = folders::take(&config.data_dir)?;
+        let folders = take(&config.data_dir).await?;
         let binaries = binaries::find(config.pg_bin.as_deref(), &folders.cluster, &folders.folder)?;
         cluster::prepare(&folders, &binaries).await?;
-        let maintenance = options_for(&folders, "postgres");
-        let is_answering = async || PgConnection::connect_with(&maintenance).await.is_ok();
-        let process = process::start_or_attach(&folders, &binaries, is_answering).await?;
-        make_database(&maintenance)
+        let process = answering(&folders, &binaries).await?;
+        make_database(&options_for(&folders, "postgres"))
             .await
             .map_err(|source| PrivateServerError::Refused { folder: folders.folder.clone(), source })?;
         let (folder, attached) = (folders.folder.display(), !process.is_ours());
         tracing::info!(%folder, attached, major = binaries.major, "private database answers");
-        Ok(Self { folders, process })
+        Ok(Self { folders, binaries, process })
+    }
+
+    /// How to connect to the server that another program runs for this data folder; whether it
+    /// answers shows when one tries. `None` if there was never one.
+    #[must_use]
+    pub fn of_another(data_dir: &Path) -> Option<PgConnectOptions> {
+        folders::socket_of(data_dir).map(|socket| options_through(&socket, DATABASE))
+    }
+
+    /// Waits until the server ends although nobody stopped it: killed, or out of memory.
+    pub async fn ended(&mut self) {
+        self.process.ended().await;
+    }
+
+    /// Starts a server that has ended, and waits until it has recovered and answers. Those who
+    /// were connected must connect anew.
+    ///
+    /// # Errors
+    /// It does not start; asking again is safe.
+    pub async fn start_again(&mut self) -> Result<(), PrivateServerError> {
+        self.process = answering(&self.folders, &self.binaries).await?;
+        Ok(())
     }
 
     /// How to connect to its database.
@@ -97,10 +127,28 @@ impl PrivateServer {
     }
 }
 
-// From nothing but what we say: the environment's PGHOST or PGSSLMODE are for other servers.
+async fn take(data_dir: &Path) -> Result<Folders, PrivateServerError> {
+    for _ in 1..TAKE_TRIES {
+        match folders::take(data_dir) {
+            Err(PrivateServerError::InUse { .. }) => tokio::time::sleep(TAKE_EVERY).await,
+            taken => return taken,
+        }
+    }
+    folders::take(data_dir)
+}
+
+async fn answering(folders: &Folders, binaries: &Binaries) -> Result<Process, PrivateServerError> {
+    process::start_or_attach(folders, binaries, &options_for(folders, "postgres")).await
+}
+
 fn options_for(folders: &Folders, database: &str) -> PgConnectOptions {
+    options_through(&folders.socket, database)
+}
+
+// From nothing but what we say: the environment's PGHOST or PGSSLMODE are for other servers.
+fn options_through(socket: &Path, database: &str) -> PgConnectOptions {
     PgConnectOptions::new_without_pgpass()
-        .socket(&folders.socket)
+        .socket(socket)
         .port(5432)
         .username(cluster::ROLE)
         .password("")

@@ -10,7 +10,8 @@ use selffer_core::{
     grid::Cell,
     identity::canonical_json,
     ids::{JobId, JobKey},
-    job::{Budgets, Event, StateKind},
+    interest::Interest,
+    job::{Budgets, StateKind},
     spec::{Half, ImagesPerClass},
 };
 use sqlx::{PgConnection, types::Json};
@@ -18,9 +19,8 @@ use uuid::Uuid;
 
 use super::ROWS_PER_STATEMENT;
 use crate::{
-    Store, StoreError, changes,
+    StoreError,
     convert::{job_key, state_kind, to_i32},
-    jobs,
 };
 
 /// Where a cell's network is.
@@ -32,63 +32,48 @@ pub(super) struct Placed {
     pub(super) succeeded: bool,
 }
 
-impl Store {
-    /// Finds or makes every cell's job, and opens again what had ended without success.
-    /// In the cells' order.
-    pub(super) async fn place_jobs(
-        &self,
-        connection: &mut PgConnection,
-        cells: &[Cell],
-    ) -> Result<Vec<Placed>, StoreError> {
-        let sources: BTreeSet<usize> = cells.iter().filter_map(|cell| cell.source).collect();
-        let mut placed: Vec<Option<Placed>> = vec![None; cells.len()];
-        for generation in generations(cells) {
-            for indices in generation.chunks(ROWS_PER_STATEMENT) {
-                let new = Columns::of(cells, indices, &sources, &placed)?;
-                let inserted = insert(connection, &new).await?;
-                let found = self.lock_and_reopen(connection, &new).await?;
-                for index in indices {
-                    let key = cells[*index].key;
-                    let (job_id, succeeded) = *found.get(&key).ok_or_else(|| lacking(key))?;
-                    let was_there = !inserted.contains(&key);
-                    placed[*index] = Some(Placed { job_id, was_there, succeeded });
-                }
+/// Finds or makes every cell's job, and locks them all. In the cells' order.
+pub(super) async fn place_jobs(
+    connection: &mut PgConnection,
+    cells: &[Cell],
+    priority: i32,
+) -> Result<Vec<Placed>, StoreError> {
+    let sources: BTreeSet<usize> = cells.iter().filter_map(|cell| cell.source).collect();
+    let mut placed: Vec<Option<Placed>> = vec![None; cells.len()];
+    for generation in generations(cells) {
+        for indices in generation.chunks(ROWS_PER_STATEMENT) {
+            let new = Columns::of(cells, indices, &sources, &placed)?;
+            let inserted = insert(connection, &new, priority).await?;
+            let found = lock(connection, &new.key).await?;
+            for index in indices {
+                let key = cells[*index].key;
+                let (job_id, succeeded) = *found.get(&key).ok_or_else(|| lacking(key))?;
+                let was_there = !inserted.contains(&key);
+                placed[*index] = Some(Placed { job_id, was_there, succeeded });
             }
         }
-        placed.into_iter().zip(cells).map(|(placed, cell)| placed.ok_or_else(|| lacking(cell.key))).collect()
     }
+    placed.into_iter().zip(cells).map(|(placed, cell)| placed.ok_or_else(|| lacking(cell.key))).collect()
+}
 
-    /// Locks the jobs; those that failed, were cancelled or held start anew.
-    async fn lock_and_reopen(
-        &self,
-        connection: &mut PgConnection,
-        new: &Columns,
-    ) -> Result<BTreeMap<JobKey, (JobId, bool)>, StoreError> {
-        let rows = sqlx::query!(
-            r#"SELECT job_id, key, state, source_job_id
-               FROM jobs
-               WHERE key = ANY($1)
-               ORDER BY key
-               FOR NO KEY UPDATE"#,
-            &new.key,
-        );
-        let rows = rows.fetch_all(&mut *connection).await?;
-        let ready: BTreeMap<&[u8], bool> =
-            new.key.iter().zip(&new.source_ready).map(|(key, ready)| (key.as_slice(), *ready)).collect();
-        let mut found = BTreeMap::new();
-        for row in rows {
-            let kind = state_kind(&row.state)?;
-            let job_id = JobId(row.job_id);
-            if matches!(kind, StateKind::Failed | StateKind::Cancelled | StateKind::Held) {
-                let source_ready =
-                    ready.get(row.key.as_slice()).copied().unwrap_or(row.source_job_id.is_none());
-                let Some(loaded) = jobs::lock(connection, job_id).await? else { continue };
-                changes::change(connection, &self.policy, loaded, &Event::Reopened { source_ready }).await?;
-            }
-            found.insert(job_key(&row.key)?, (job_id, kind == StateKind::Succeeded));
-        }
-        Ok(found)
-    }
+/// Locks the jobs of these keys. With each, whether it succeeded.
+async fn lock(
+    connection: &mut PgConnection,
+    keys: &[Vec<u8>],
+) -> Result<BTreeMap<JobKey, (JobId, bool)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT job_id, key, state
+           FROM jobs
+           WHERE key = ANY($1)
+           ORDER BY key
+           FOR NO KEY UPDATE"#,
+        keys,
+    );
+    let rows = rows.fetch_all(connection).await?.into_iter().map(|row| {
+        let succeeded = state_kind(&row.state)? == StateKind::Succeeded;
+        Ok((job_key(&row.key)?, (JobId(row.job_id), succeeded)))
+    });
+    rows.collect()
 }
 
 fn lacking(key: JobKey) -> StoreError {
@@ -175,15 +160,20 @@ impl Columns {
 
 /// Inserts what is not there yet; returns the keys that were not. A job that exists learns
 /// that others now copy from it.
-async fn insert(connection: &mut PgConnection, new: &Columns) -> Result<BTreeSet<JobKey>, StoreError> {
+async fn insert(
+    connection: &mut PgConnection,
+    new: &Columns,
+    priority: i32,
+) -> Result<BTreeSet<JobKey>, StoreError> {
     let inserted = sqlx::query_scalar!(
         r#"INSERT INTO jobs (key, spec, source_job_id, state, not_before, is_source, flops, split,
-               layers_copied, source_half, target_half, seed, images_per_class, iterations, batch, budgets)
+               layers_copied, source_half, target_half, seed, images_per_class, iterations, batch, budgets,
+               interest, priority)
            SELECT key, spec, source_job_id,
                CASE WHEN source_ready THEN 'ready' ELSE 'waiting' END,
                CASE WHEN source_ready THEN clock_timestamp() END,
                is_source, flops, split, layers_copied, source_half, target_half, seed,
-               images_per_class, iterations, batch, $15
+               images_per_class, iterations, batch, $15, $16, $17
            FROM UNNEST($1::bytea[], $2::text[], $3::uuid[], $4::boolean[], $5::boolean[],
                    $6::double precision[], $7::text[], $8::integer[], $9::text[], $10::text[],
                    $11::bigint[], $12::integer[], $13::integer[], $14::integer[])
@@ -207,6 +197,8 @@ async fn insert(connection: &mut PgConnection, new: &Columns) -> Result<BTreeSet
         &new.iterations,
         &new.batch,
         Json(Budgets::default()) as _,
+        Interest::Active.as_str(),
+        priority,
     );
     let inserted = inserted.fetch_all(&mut *connection).await?;
     sqlx::query!(

@@ -1,44 +1,66 @@
 //! Studies: submitted in one transaction, once, however often the request is repeated.
 //!
 //! A study is the same as another if its networks have the same names and keys; comments and
-//! the order of keys in the file do not count. Its jobs are shared with every study that
-//! wants the same networks. What had failed, been cancelled or held is opened again: a
-//! submission is an explicit act.
+//! the order of keys in the file do not count. A study that was extended is the same as each
+//! grid that it was made of. Its jobs are shared with every study that wants the same
+//! networks. What had failed, been cancelled or held is opened again: a submission is an
+//! explicit act, and makes the study active, whatever had been done to it.
 
+mod content;
+mod interest;
 mod jobs_of;
+mod networks;
+mod reopen;
+mod requests;
 
 use std::collections::BTreeMap;
 
 use selffer_core::{
-    grid::{Cell, Study},
-    identity::canonical_json,
+    grid::Study,
     ids::{Digest, JobKey, StudyId},
+    interest::Interest,
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{
-    Store, StoreError,
-    convert::{digest, from_i32, job_key, to_i32},
-};
-use jobs_of::Placed;
+use crate::{Store, StoreError, again::again};
+pub use reopen::Reopen;
 
-/// How many differing networks a conflict names.
-const DIFFERENCES_NAMED_MAX: usize = 3;
+pub(crate) use interest::{
+    LockedStudy, lock_jobs_of, lock_study, note, set_interest, set_priority, settle, unwanted, want_again,
+};
+
 /// Rows that one statement writes.
-const ROWS_PER_STATEMENT: usize = 5_000;
+pub(crate) const ROWS_PER_STATEMENT: usize = 5_000;
 
 /// A study that somebody submits.
 #[derive(Clone, Copy, Debug)]
 pub struct Submission<'a> {
     /// Minted by the client; a repeat carries the same.
     pub request_id: Uuid,
-    /// Expanded on the pack's real facts.
+    /// Expanded on the pack's real facts, under the name that it is to have.
     pub study: &'a Study,
     /// The pack's digest.
     pub pack: Digest,
     /// As the person wrote it.
     pub grid_yaml: &'a str,
+    /// What it names beside itself, by path as written.
+    pub files: &'a BTreeMap<String, String>,
+    /// What to do if the study is there with other networks.
+    pub onto: Onto,
+    /// More is sooner; none keeps a study's own, and is 0 for a new one.
+    pub priority: Option<i32>,
+    /// Who submits.
+    pub actor: &'a str,
+}
+
+/// What a submission is put onto.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Onto {
+    /// A new study, or the same one.
+    Same,
+    /// A study that is there, and gets the networks that are new.
+    Extended,
 }
 
 /// What a submission came to.
@@ -46,47 +68,98 @@ pub struct Submission<'a> {
 pub struct Submitted {
     /// The study's name.
     pub study: String,
-    /// The same study was there.
+    /// All these networks were in the study.
     pub existed: bool,
-    /// Its networks.
+    /// Networks of the study now.
     pub jobs: u32,
-    /// Of those, jobs that were there before.
+    /// Of those submitted, jobs that were there before.
     pub shared: u32,
-    /// Of those, trained already.
+    /// Of those submitted, trained already.
     pub succeeded: u32,
+    /// Networks that an extension brought to the study.
+    pub added: u32,
+    /// Jobs that had failed, been cancelled or held, and start anew.
+    pub reopened: u32,
+}
+
+/// The study of a submission.
+struct Target {
+    study_id: StudyId,
+    /// Its interest and its networks before; none of a new study.
+    before: Option<(Interest, BTreeMap<String, JobKey>)>,
+    /// Its priority from now on.
+    priority: i32,
 }
 
 impl Store {
-    /// Stores a study and its jobs, or finds it there. Wake the dispatcher afterwards.
+    /// Stores a study and its jobs, or finds or extends it. Wake the dispatcher afterwards.
     ///
     /// # Errors
-    /// The name belongs to a study with other networks, or the request id to another request.
+    /// The name belongs to a study with other networks, the request id to another request, or
+    /// there is no study to extend.
     pub async fn submit(&self, submission: &Submission<'_>) -> Result<Submitted, StoreError> {
+        again(|| self.try_submit(submission)).await
+    }
+
+    async fn try_submit(&self, submission: &Submission<'_>) -> Result<Submitted, StoreError> {
         let study = submission.study;
-        let content = content_digest(study);
-        let body = Digest::of(format!("{}\n{content}", study.name).as_bytes());
+        let body = requests::body_digest(submission);
         let mut tx = self.main.begin().await?;
-        if !take_request(&mut tx, submission.request_id, body).await? {
-            return answer_again(&mut tx, submission.request_id, body).await;
+        if !requests::take(&mut tx, submission.request_id, body).await? {
+            return requests::answer_again(&mut tx, submission.request_id, body).await;
         }
-        let (study_id, existed) = match insert(&mut tx, submission, content).await? {
-            Some(study_id) => (study_id, false),
-            None => (check_same(&mut tx, study, content).await?, true),
-        };
-        let placed = self.place_jobs(&mut tx, &study.cells).await?;
-        if !existed {
-            insert_cells(&mut tx, study_id, study, &placed).await?;
-        }
+        let target = find_or_insert(&mut tx, submission).await?;
+        let placed = jobs_of::place_jobs(&mut tx, &study.cells, target.priority).await?;
+        let known = target.before.as_ref().map(|(_, networks)| networks);
+        let added = networks::insert_new(&mut tx, submission, target.study_id, known, &placed).await?;
+        let submitted: Vec<Uuid> = placed.iter().map(|placed| placed.job_id.0).collect();
+        let reopened = self.revive(&mut tx, submission, &target, submitted).await?;
         let submitted = Submitted {
             study: study.name.to_string(),
-            existed,
-            jobs: study.cells.len() as u32,
+            existed: known.is_some() && added == 0,
+            jobs: added + known.map_or(0, |networks| networks.len() as u32),
             shared: placed.iter().filter(|placed| placed.was_there).count() as u32,
             succeeded: placed.iter().filter(|placed| placed.succeeded).count() as u32,
+            added: if known.is_some() { added } else { 0 },
+            reopened,
         };
-        keep_answer(&mut tx, submission.request_id, study_id, &submitted).await?;
+        requests::keep_answer(&mut tx, submission.request_id, target.study_id, &submitted).await?;
         tx.commit().await?;
         Ok(submitted)
+    }
+
+    /// Makes the study active, and opens again what was submitted; all of a study that was
+    /// given up. Returns how many jobs start anew.
+    async fn revive(
+        &self,
+        connection: &mut PgConnection,
+        submission: &Submission<'_>,
+        target: &Target,
+        submitted: Vec<Uuid>,
+    ) -> Result<u32, StoreError> {
+        let study_id = target.study_id;
+        let was = target.before.as_ref().map(|(interest, _)| *interest);
+        if was.is_some_and(|was| was != Interest::Active) {
+            set_interest(connection, study_id, Interest::Active, "").await?;
+        }
+        if was.is_some() {
+            set_priority(connection, study_id, target.priority).await?;
+        }
+        let given_up = was.is_some_and(|was| !was.keeps_jobs());
+        // Also the study's other jobs have its interest and priority.
+        let all = if was.is_some() { lock_jobs_of(connection, study_id).await? } else { submitted.clone() };
+        settle(connection, &all).await?;
+        let wanted = if given_up { all } else { submitted };
+        want_again(connection, &wanted).await?;
+        let reopened = self.reopen(connection, &wanted, Reopen::Everything).await?;
+        let what = match (was, submission.onto) {
+            (None, _) => "submitted",
+            (Some(_), Onto::Same) => "submitted again",
+            (Some(_), Onto::Extended) => "extended",
+        };
+        let detail = format!("{} networks, {reopened} start anew", submission.study.cells.len());
+        note(connection, study_id, submission.actor, (what, &detail)).await?;
+        Ok(reopened)
     }
 
     /// A study's row, by name or as `last`.
@@ -105,189 +178,57 @@ impl Store {
     }
 }
 
-fn content_digest(study: &Study) -> Digest {
-    let by_name: BTreeMap<&str, JobKey> = study.cells.iter().map(|c| (c.name.as_str(), c.key)).collect();
-    Digest::of(canonical_json(&by_name).as_bytes())
-}
-
-/// Whether the request is new. One that is under way elsewhere is waited for.
-async fn take_request(
+/// A row for the new study, or the row that is there, locked and found to be fitting.
+async fn find_or_insert(
     connection: &mut PgConnection,
-    request_id: Uuid,
-    body: Digest,
-) -> Result<bool, StoreError> {
-    let taken = sqlx::query!(
-        r#"INSERT INTO requests (request_id, body_digest)
-           VALUES ($1, $2)
-           ON CONFLICT (request_id) DO NOTHING"#,
-        request_id,
-        &body.0[..],
-    );
-    Ok(taken.execute(connection).await?.rows_affected() == 1)
-}
-
-async fn answer_again(
-    connection: &mut PgConnection,
-    request_id: Uuid,
-    body: Digest,
-) -> Result<Submitted, StoreError> {
-    let answer = sqlx::query!(
-        r#"SELECT r.body_digest, s.name, r.existed, r.shared, r.succeeded,
-               (SELECT COUNT(*)::integer FROM study_jobs sj WHERE sj.study_id = s.study_id) AS "jobs!"
-           FROM requests r JOIN studies s USING (study_id)
-           WHERE r.request_id = $1"#,
-        request_id,
-    );
-    let answer = answer.fetch_one(connection).await?;
-    if digest(&answer.body_digest)? != body {
-        return Err(StoreError::RequestReused { request_id });
+    submission: &Submission<'_>,
+) -> Result<Target, StoreError> {
+    if submission.onto == Onto::Same
+        && let Some(study_id) = insert(connection, submission).await?
+    {
+        let priority = submission.priority.unwrap_or(0);
+        return Ok(Target { study_id, before: None, priority });
     }
-    Ok(Submitted {
-        study: answer.name,
-        existed: answer.existed,
-        jobs: from_i32(answer.jobs),
-        shared: from_i32(answer.shared),
-        succeeded: from_i32(answer.succeeded),
+    let found = lock_study_named(connection, submission.study.name.as_str()).await?;
+    let networks = content::networks_of(connection, found.study_id).await?;
+    match submission.onto {
+        Onto::Same => content::check_same(connection, submission, &found, &networks).await?,
+        Onto::Extended => content::extend(connection, submission, &found, &networks).await?,
+    }
+    Ok(Target {
+        study_id: found.study_id,
+        before: Some((found.interest, networks)),
+        priority: submission.priority.unwrap_or(found.priority),
     })
 }
 
-async fn keep_answer(
-    connection: &mut PgConnection,
-    request_id: Uuid,
-    study_id: StudyId,
-    submitted: &Submitted,
-) -> Result<(), StoreError> {
-    sqlx::query!(
-        r#"UPDATE requests
-           SET study_id = $2, existed = $3, shared = $4, succeeded = $5
-           WHERE request_id = $1"#,
-        request_id,
-        study_id.0,
-        submitted.existed,
-        to_i32("jobs", submitted.shared)?,
-        to_i32("jobs", submitted.succeeded)?,
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
+// A study may be called `last`; here that is only its name.
+async fn lock_study_named(connection: &mut PgConnection, name: &str) -> Result<LockedStudy, StoreError> {
+    let found = lock_study(connection, name).await?;
+    if found.name == name {
+        return Ok(found);
+    }
+    Err(StoreError::NotFound { what: "study", name: name.to_owned() })
 }
 
-/// The new study's row; `None` if its name is taken.
+/// The new study's row and its grid; `None` if its name is taken.
 async fn insert(
     connection: &mut PgConnection,
     submission: &Submission<'_>,
-    content: Digest,
 ) -> Result<Option<StudyId>, StoreError> {
     let study = submission.study;
     let id = sqlx::query_scalar!(
-        r#"INSERT INTO studies (name, dataset, pack_digest, network, grid_yaml, content_digest, created_at)
-           VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp())
+        r#"INSERT INTO studies (name, dataset, pack_digest, network, priority, created_at, interest_since)
+           VALUES ($1, $2, $3, $4, $5, clock_timestamp(), clock_timestamp())
            ON CONFLICT (name) DO NOTHING
            RETURNING study_id"#,
         study.name.as_str(),
         study.dataset,
         &submission.pack.0[..],
         study.network,
-        submission.grid_yaml,
-        &content.0[..],
+        submission.priority.unwrap_or(0),
     );
-    Ok(id.fetch_optional(connection).await?.map(StudyId))
-}
-
-async fn check_same(
-    connection: &mut PgConnection,
-    study: &Study,
-    content: Digest,
-) -> Result<StudyId, StoreError> {
-    let row =
-        sqlx::query!("SELECT study_id, content_digest FROM studies WHERE name = $1", study.name.as_str(),);
-    let row = row.fetch_one(&mut *connection).await?;
-    if digest(&row.content_digest)? == content {
-        return Ok(StudyId(row.study_id));
-    }
-    let cells = sqlx::query!(
-        "SELECT sj.name, j.key FROM study_jobs sj JOIN jobs j USING (job_id) WHERE sj.study_id = $1",
-        row.study_id,
-    );
-    let cells = cells.fetch_all(connection).await?;
-    let stored = cells.into_iter().map(|cell| Ok((cell.name, job_key(&cell.key)?)));
-    let stored = stored.collect::<Result<BTreeMap<_, _>, StoreError>>()?;
-    Err(StoreError::StudyConflict {
-        study: study.name.to_string(),
-        difference: difference(&stored, &study.cells),
-    })
-}
-
-/// What differs, in a sentence: `2 networks are new (random-0/A3B, …), 1 has another recipe (…)`.
-fn difference(stored: &BTreeMap<String, JobKey>, cells: &[Cell]) -> String {
-    let given: BTreeMap<&str, JobKey> = cells.iter().map(|cell| (cell.name.as_str(), cell.key)).collect();
-    let new = given.keys().copied().filter(|name| !stored.contains_key(*name)).collect::<Vec<_>>();
-    let missing = stored.keys().map(String::as_str).filter(|name| !given.contains_key(name)).collect();
-    let changed = given.iter().filter(|(name, key)| stored.get(**name).is_some_and(|known| known != *key));
-    let changed = changed.map(|(name, _)| *name).collect();
-    let parts = [("new", new), ("missing", missing), ("changed", changed)];
-    let told: Vec<String> = parts.iter().filter_map(|(what, names)| tell(what, names)).collect();
-    told.join(", ")
-}
-
-fn tell(what: &str, names: &[&str]) -> Option<String> {
-    let shown = names.get(..names.len().min(DIFFERENCES_NAMED_MAX))?.join(", ");
-    let more = if names.len() > DIFFERENCES_NAMED_MAX { ", …" } else { "" };
-    match names.len() {
-        0 => None,
-        1 => Some(format!("1 network is {what} ({shown})")),
-        count => Some(format!("{count} networks are {what} ({shown}{more})")),
-    }
-}
-
-/// The study's networks, in its order, and a note in each job's history.
-async fn insert_cells(
-    connection: &mut PgConnection,
-    study_id: StudyId,
-    study: &Study,
-    placed: &[Placed],
-) -> Result<(), StoreError> {
-    for (batch, chunk) in study.cells.chunks(ROWS_PER_STATEMENT).enumerate() {
-        let start = batch * ROWS_PER_STATEMENT;
-        let jobs: Vec<Uuid> =
-            placed[start..start + chunk.len()].iter().map(|placed| placed.job_id.0).collect();
-        let names: Vec<String> = chunk.iter().map(|cell| cell.name.clone()).collect();
-        let treatments: Vec<String> = chunk.iter().map(|cell| cell.treatment_name.to_owned()).collect();
-        let added: Vec<bool> = chunk.iter().map(|cell| cell.added_as_source).collect();
-        sqlx::query!(
-            r#"WITH new AS (
-                   SELECT *
-                   FROM UNNEST($2::uuid[], $3::text[], $4::text[], $5::boolean[])
-                       WITH ORDINALITY AS cell (job_id, name, treatment, added_as_source, number)),
-               noted AS (
-                   INSERT INTO events (job_id, at, what, detail)
-                   SELECT job_id, clock_timestamp(), 'submitted', 'wanted by study ' || $7
-                   FROM new)
-               INSERT INTO study_jobs (study_id, position, job_id, name, treatment, added_as_source)
-               SELECT $1, $6 + number - 1, job_id, name, treatment, added_as_source
-               FROM new"#,
-            study_id.0,
-            &jobs,
-            &names,
-            &treatments,
-            &added,
-            start as i64,
-            study.name.as_str(),
-        )
-        .execute(&mut *connection)
-        .await?;
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_conflict_says_what_differs() {
-        assert_eq!(tell("new", &[]), None);
-        assert_eq!(tell("missing", &["a"]).unwrap(), "1 network is missing (a)");
-        assert_eq!(tell("new", &["a", "b", "c", "d"]).unwrap(), "4 networks are new (a, b, c, …)");
-    }
+    let Some(study_id) = id.fetch_optional(&mut *connection).await?.map(StudyId) else { return Ok(None) };
+    content::remember(connection, submission, study_id).await?;
+    Ok(Some(study_id))
 }

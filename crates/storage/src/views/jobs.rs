@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use selffer_core::{
     ids::{AttemptNumber, JobId, JobKey, StudyId},
+    interest::Interest,
     job::{Failure, HoldReason, Phase, StateKind},
     spec::{Half, ImagesPerClass},
 };
@@ -54,6 +55,10 @@ pub struct JobSummary {
     pub failure: Option<Failure>,
     /// Not to start before, while it is ready.
     pub not_before: Option<DateTime<Utc>>,
+    /// The strongest interest of its studies.
+    pub interest: Interest,
+    /// Whether its worker is asked to end it.
+    pub withdrawn: bool,
     /// The network it copies from.
     pub source: Option<SourceState>,
     /// The split's name.
@@ -103,6 +108,8 @@ struct SummaryRow {
     hold: Option<Json<HoldReason>>,
     failure: Option<Json<Failure>>,
     not_before: Option<DateTime<Utc>>,
+    interest: String,
+    withdrawn: bool,
     source_name: Option<String>,
     source_state: Option<String>,
     split: String,
@@ -142,6 +149,8 @@ impl SummaryRow {
             hold: self.hold.map(|hold| hold.0),
             failure: self.failure.map(|failure| failure.0),
             not_before: self.not_before,
+            interest: convert::interest(&self.interest)?,
+            withdrawn: self.withdrawn,
             source,
             split: self.split,
             treatment: self.treatment,
@@ -226,6 +235,7 @@ impl Store {
                    j.iterations, COALESCE(p.images_per_s, 0) AS "images_per_s!",
                    COALESCE(r.test_top1_correct::double precision / NULLIF(r.test_images, 0), test.top1) AS top1,
                    j.hold AS "hold: Json<HoldReason>", j.failure AS "failure: Json<Failure>", j.not_before,
+                   j.interest, j.withdrawn_at IS NOT NULL AS "withdrawn!",
                    COALESCE(named.name, encode(substring(source.key FOR 4), 'hex')) AS source_name,
                    source.state AS "source_state?", j.split, sj.treatment, j.layers_copied, j.source_half,
                    j.target_half, j.seed, j.images_per_class, j.flops, j.batch
@@ -258,10 +268,18 @@ impl JobSummary {
     /// Why it is not getting on, in a few words; empty if there is nothing to say.
     #[must_use]
     pub fn reason(&self) -> String {
+        let paused = self.interest == Interest::Paused;
         match (&self.hold, &self.failure, self.state, &self.source) {
             (Some(hold), ..) => hold.to_string(),
             (None, Some(failure), ..) => failure.message.clone(),
+            (None, None, StateKind::Running | StateKind::Suspect, _) if self.withdrawn => {
+                "cancelled: ends after a checkpoint".to_owned()
+            }
+            (None, None, StateKind::Waiting, Some(source)) if paused => {
+                format!("paused; waits for {}", source.name)
+            }
             (None, None, StateKind::Waiting, Some(source)) => format!("waits for {}", source.name),
+            (None, None, StateKind::Ready, _) if paused => "paused".to_owned(),
             (None, None, StateKind::Suspect, _) => "its worker is silent".to_owned(),
             _ => String::new(),
         }

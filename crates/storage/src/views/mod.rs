@@ -6,11 +6,12 @@ mod candidates;
 mod jobs;
 mod one_job;
 mod selector;
+mod speeds;
 mod studies;
 mod workers;
 
 pub use jobs::{JobSummary, SourceState};
 pub use one_job::{AttemptRow, EventRow, JobDetail};
 pub use selector::JobRef;
-pub use studies::StudySummary;
+pub use studies::{StudyEvent, StudyGrid, StudySummary};
 pub use workers::WorkerRow;

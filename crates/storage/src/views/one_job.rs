@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use selffer_core::{
     ids::{AttemptNumber, CheckpointId, JobId},
     outcome::{JobResult, MetricPoint},
+    proof::LayerProof,
     spec::JobSpec,
 };
 
@@ -34,6 +35,21 @@ pub struct JobDetail {
     pub result: Option<JobResult>,
     /// Its final checkpoint.
     pub final_checkpoint: Option<CheckpointId>,
+    /// Its layers beside those they were copied from, if it succeeded.
+    pub layers: Vec<LayerProof>,
+    /// What people call what it is made of.
+    pub names: Names,
+}
+
+/// What people call what a job is made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Its pack, as the newest study that wants it names it.
+    pub dataset: String,
+    /// Its network, likewise.
+    pub network: String,
+    /// The seed of the network it copies from.
+    pub source_seed: Option<u64>,
 }
 
 /// One attempt.
@@ -45,6 +61,10 @@ pub struct AttemptRow {
     pub worker: String,
     /// On what kind of device.
     pub device_kind: String,
+    /// With how many threads; 0 on a GPU.
+    pub threads: u32,
+    /// By which version of the program.
+    pub program_version: String,
     /// When it was claimed.
     pub started_at: DateTime<Utc>,
     /// When it ended.
@@ -75,12 +95,20 @@ impl Store {
         let summary = self.summary_at(job.study_id, job.position).await?;
         let gone = || StoreError::NotFound { what: "job", name: job.name.clone() };
         let spec_json = self.spec_of(job.job_id).await?;
+        let spec = serde_json::from_str(&spec_json)
+            .map_err(|error| StoreError::Corrupt { what: "a job's spec", problem: error.to_string() })?;
         let (result, final_checkpoint) = self.result_of(job.job_id).await?.unzip();
+        let layers = match (&result, final_checkpoint) {
+            (Some(result), Some(id)) => self.proofs_of(job.job_id, &spec, result, id).await?,
+            _ => Vec::new(),
+        };
+        let names = self.names_of(job.job_id).await?;
         Ok(JobDetail {
             summary: summary.filter(|summary| summary.job_id == job.job_id).ok_or_else(gone)?,
-            spec: serde_json::from_str(&spec_json)
-                .map_err(|error| StoreError::Corrupt { what: "a job's spec", problem: error.to_string() })?,
+            spec,
             spec_json,
+            layers,
+            names,
             attempts: self.attempts_of(job.job_id).await?,
             metrics: self.curve(job.job_id).await?,
             events: self.events_of(job.job_id).await?,
@@ -96,18 +124,46 @@ impl Store {
         spec.ok_or_else(|| StoreError::NotFound { what: "job", name: job_id.to_string() })
     }
 
+    async fn names_of(&self, job_id: JobId) -> Result<Names, StoreError> {
+        let names = sqlx::query!(
+            r#"SELECT newest.dataset AS "dataset?", newest.network AS "network?",
+                   source.seed AS "source_seed?"
+               FROM jobs j
+               LEFT JOIN jobs source ON source.job_id = j.source_job_id
+               LEFT JOIN LATERAL (
+                   SELECT s.dataset, s.network
+                   FROM study_jobs sj JOIN studies s USING (study_id)
+                   WHERE sj.job_id = j.job_id
+                   ORDER BY s.created_at DESC
+                   LIMIT 1) AS newest ON true
+               WHERE j.job_id = $1"#,
+            job_id.0,
+        );
+        let Some(row) = names.fetch_optional(&self.main).await? else { return Ok(Names::default()) };
+        Ok(Names {
+            dataset: row.dataset.unwrap_or_default(),
+            network: row.network.unwrap_or_default(),
+            source_seed: row.source_seed.map(i64::cast_unsigned),
+        })
+    }
+
     async fn attempts_of(&self, job_id: JobId) -> Result<Vec<AttemptRow>, StoreError> {
         let rows = sqlx::query!(
-            r#"SELECT attempt, worker, device_kind, claimed_at, ended_at, outcome, failure_class, message
-               FROM attempts
-               WHERE job_id = $1
-               ORDER BY attempt"#,
+            r#"SELECT a.attempt, a.worker, a.device_kind, w.threads AS "threads?", s.program_version,
+                   a.claimed_at, a.ended_at, a.outcome, a.failure_class, a.message
+               FROM attempts a
+               JOIN sessions s USING (session_id)
+               LEFT JOIN workers w USING (session_id, worker)
+               WHERE a.job_id = $1
+               ORDER BY a.attempt"#,
             job_id.0,
         );
         let attempts = rows.fetch_all(&self.main).await?.into_iter().map(|row| AttemptRow {
             attempt: AttemptNumber(from_i32(row.attempt)),
             worker: row.worker,
             device_kind: row.device_kind,
+            threads: row.threads.map_or(0, from_i32),
+            program_version: row.program_version,
             started_at: row.claimed_at,
             ended_at: row.ended_at,
             outcome: match (row.outcome, row.failure_class) {

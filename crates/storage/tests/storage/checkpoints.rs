@@ -1,9 +1,12 @@
 //! Checkpoints: begun again as the same, seen when published, the newest kept.
 
-use selffer_core::job::GiveBackReason;
-use selffer_storage::{CheckpointKind, CheckpointState, NewCheckpoint, StoreError};
+use selffer_core::job::{Failure, FailureClass, GiveBackReason};
+use selffer_storage::{CheckpointKind, CheckpointState, Claim, Holder, NewCheckpoint, NewClaim, StoreError};
 
-use crate::harness::{Db, bases, manifest, result};
+use crate::{
+    claims::make_due,
+    harness::{Db, bases, claim_id, manifest, result},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn beginning_again_is_the_same_checkpoint() {
@@ -62,12 +65,49 @@ async fn a_new_attempt_resumes_from_the_newest_good_one() {
     db.give_back(&holder, GiveBackReason::WorkerStopping).await.unwrap();
 
     let lease = db.claim_best(session_id, "node1").await;
-    assert_eq!((lease.claim.job_id, lease.resume_checkpoint), (holder.claim.job_id, Some(newer)));
+    assert_eq!((lease.claim.job_id, lease.resume_checkpoints), (holder.claim.job_id, vec![newer, older]));
 
     db.quarantine_checkpoint(newer).await.unwrap();
     let lease = db.assignment(lease.claim.claim_id, session_id).await.unwrap().unwrap();
-    assert_eq!(lease.resume_checkpoint, Some(older));
+    assert_eq!(lease.resume_checkpoints, [older]);
     db.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_training_that_starts_over_keeps_what_it_publishes_and_gets_no_further_by_it() {
+    let db = Db::fresh().await;
+    db.submit_yaml(&bases("one", 1)).await;
+    let session_id = db.session("node1").await;
+    let holder = db.run_best(session_id, "node1").await;
+    db.publish(&holder, CheckpointKind::Intermediate, 400).await;
+    let furthest = db.publish(&holder, CheckpointKind::Intermediate, 500).await;
+    let failure = Failure { class: FailureClass::Infrastructure, message: "the disk is full".to_owned() };
+    db.fail(&holder, &failure, 500).await.unwrap();
+    make_due(&db).await;
+    let claim = Claim { claim_id: claim_id(), ..holder.claim };
+    db.claim(&NewClaim { claim, session_id, worker: "node1/cpu0".to_owned() }).await.unwrap().unwrap();
+    let again = Holder { claim, session_id };
+    db.confirm(&again).await.unwrap();
+    let offered =
+        async || db.assignment(claim.claim_id, session_id).await.unwrap().unwrap().resume_checkpoints;
+
+    for iteration in [100, 200, 300] {
+        let newest = db.publish(&again, CheckpointKind::Intermediate, iteration).await;
+        assert_eq!(offered().await, [newest, furthest]);
+    }
+    assert_eq!(times_progressed(&db).await, 0);
+
+    let beyond = db.publish(&again, CheckpointKind::Intermediate, 600).await;
+    assert_eq!(offered().await, [beyond, furthest]);
+    assert_eq!(times_progressed(&db).await, 1);
+    db.finish().await;
+}
+
+/// How often something that was used up was given back for getting further.
+async fn times_progressed(db: &Db) -> i64 {
+    let mut raw = db.raw().await;
+    let count = sqlx::query_scalar("SELECT COUNT(*) FROM events WHERE what = 'progressed'");
+    count.fetch_one(&mut raw).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@
 //! last, whatever happens. Ids are counted, not drawn.
 
 use std::{
+    collections::BTreeMap,
     ops::Deref,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
@@ -22,14 +23,12 @@ use selffer_core::{
     pack::PackFacts,
 };
 use selffer_storage::{
-    Assignment, CheckpointKind, Claim, Device, Holder, NewCheckpoint, NewClaim, NewSession, PgConnectOptions,
-    PrivateServer, ServerConfig, Store, StoreError, StoreOptions, Submission, Submitted,
+    Assignment, CheckpointKind, Claim, Device, Holder, NewCheckpoint, NewClaim, NewSession, Onto,
+    PgConnectOptions, PrivateServer, ServerConfig, Store, StoreError, StoreOptions, Submission, Submitted,
 };
 use sqlx::{Connection, PgConnection};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
-
-use crate::invariants::assert_invariants;
 
 static COUNTER: AtomicU64 = AtomicU64::new(1);
 
@@ -105,10 +104,19 @@ impl Deref for Db {
 
 impl Db {
     pub(crate) async fn fresh() -> Self {
+        Self::create("").await
+    }
+
+    /// Another database with the same rows. Nobody may be connected to this one: close it first.
+    pub(crate) async fn copy(&self) -> Self {
+        Self::create(&format!("TEMPLATE {}", self.options.get_database().unwrap())).await
+    }
+
+    async fn create(from: &str) -> Self {
         let options = Shared::get().server.connect_options();
         let name = format!("test_{}", unique());
         let mut maintenance = PgConnection::connect_with(&options).await.unwrap();
-        sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}")))
+        sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name} {from}")))
             .execute(&mut maintenance)
             .await
             .unwrap();
@@ -134,8 +142,14 @@ impl Db {
 
     /// Checks what must hold at any time, and closes.
     pub(crate) async fn finish(self) {
-        assert_invariants(&mut self.raw().await).await;
+        self.assert_sound().await;
         self.store.close().await;
+    }
+
+    /// Checks what must hold at any time.
+    pub(crate) async fn assert_sound(&self) {
+        let broken: Vec<_> = self.violations().await.unwrap().iter().map(ToString::to_string).collect();
+        assert!(broken.is_empty(), "broken promises:\n{}", broken.join("\n"));
     }
 
     pub(crate) async fn submit_yaml(&self, yaml: &str) -> Submitted {
@@ -198,7 +212,7 @@ impl Db {
 
 pub(crate) fn study(yaml: &str) -> Study {
     let facts = PackFacts { digest: Some(pack()), ..PackFacts::well_known("fashion-mnist").unwrap() };
-    grid::expand(&grid::parse("grid.yaml", yaml).unwrap(), &facts).unwrap()
+    grid::expand(&grid::parse("grid.yaml", yaml, &grid::GridFiles::new()).unwrap(), &facts).unwrap()
 }
 
 pub(crate) fn pack() -> Digest {
@@ -206,7 +220,25 @@ pub(crate) fn pack() -> Digest {
 }
 
 pub(crate) async fn submit(store: &Store, study: &Study, request_id: Uuid) -> Result<Submitted, StoreError> {
-    store.submit(&Submission { request_id, study, pack: pack(), grid_yaml: "as written" }).await
+    store.submit(&submission(study, request_id, &BTreeMap::new())).await
+}
+
+/// A plain submission of this study.
+pub(crate) fn submission<'a>(
+    study: &'a Study,
+    request_id: Uuid,
+    files: &'a BTreeMap<String, String>,
+) -> Submission<'a> {
+    Submission {
+        request_id,
+        study,
+        pack: pack(),
+        grid_yaml: "as written",
+        files,
+        onto: Onto::Same,
+        priority: None,
+        actor: "tester",
+    }
 }
 
 /// Two base networks, and for each the networks that copy from it.

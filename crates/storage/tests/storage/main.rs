@@ -4,15 +4,20 @@
 // Helpers of tests are tests; clippy's exception ends at `#[test]`.
 #![allow(clippy::unwrap_used)]
 
+mod audit;
 mod checkpoints;
 mod claims;
 mod completion;
 mod curves_and_logs;
+mod dropped;
+mod extending;
 mod harness;
-mod invariants;
-mod packs;
+mod imports;
+mod lost_sources;
+mod plans;
 mod private_server;
 mod schema;
 mod sessions;
+mod sharing;
 mod submissions;
 mod views;

@@ -21,6 +21,10 @@ async fn the_database_refuses_contradictions() {
         "UPDATE jobs SET state = 'waiting', not_before = NULL WHERE state = 'ready'",
         "UPDATE jobs SET source_job_id = job_id",
         "UPDATE attempts SET ended_at = now()",
+        "UPDATE jobs SET withdrawn_at = now() WHERE state = 'waiting'",
+        "UPDATE jobs SET interest = 'cancelled' WHERE state = 'running'",
+        "UPDATE jobs SET interest = 'bored'",
+        "UPDATE studies SET interest = 'bored'",
         "UPDATE attempts SET outcome = 'failed', ended_at = now()",
         "INSERT INTO sessions (session_id, node, protocol_version, program_version)
          VALUES (gen_random_uuid(), 'node1', 1, '')",

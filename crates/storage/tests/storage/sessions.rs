@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use selffer_core::{ids::SessionId, job::GiveBackReason};
-use selffer_storage::{CheckpointKind, Holder, Liveness, StoreError, Verdict};
+use selffer_storage::{CheckpointKind, Holder, Liveness, NewSession, StoreError, Verdict};
 
 use crate::{
     claims::{item, make_due},
@@ -120,6 +120,32 @@ async fn a_restarted_daemon_goes_on_with_what_it_still_has_and_loses_the_rest_at
     assert_eq!(db.append_log(&now, 0, "goes on\n").await.unwrap(), 8);
     db.succeed(&now).await;
     assert!(is_stale(&db.give_back(&left, GiveBackReason::WorkerStopping).await));
+    db.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_a_restarted_daemon_goes_on_with_is_shown_as_its_own() {
+    let db = Db::fresh().await;
+    db.submit_yaml(&bases("one", 1)).await;
+    let first = db.session("node1").await;
+    let holder = db.run_best(first, "node1").await;
+    let second = SessionId(uuid());
+    let mut upgraded = NewSession { program_version: "0.2.0".to_owned(), ..new_session(second, "node1") };
+    upgraded.devices[0].threads = 4;
+    upgraded.devices[0].kind = "cpu x86-64-v4".to_owned();
+    db.open_session(&upgraded).await.unwrap();
+
+    db.heartbeat(second, &[item(holder.claim)]).await.unwrap();
+
+    let now = Holder { session_id: second, claim: holder.claim };
+    db.succeed(&now).await;
+    assert_eq!(db.append_log(&now, 0, "last words\n").await.unwrap(), 11, "also after its end");
+    let jobs = db.study_jobs("one", None, 100).await.unwrap();
+    let ours = jobs.iter().find(|job| job.job_id == holder.claim.job_id).unwrap();
+    let job = db.job(&db.find_job(&ours.name).await.unwrap()).await.unwrap();
+    let [attempt] = &job.attempts[..] else { panic!("{:#?}", job.attempts) };
+    let shown = (attempt.program_version.as_str(), attempt.threads, attempt.device_kind.as_str());
+    assert_eq!(shown, ("0.2.0", 4, "cpu x86-64-v4"));
     db.finish().await;
 }
 

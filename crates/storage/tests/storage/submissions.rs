@@ -1,11 +1,14 @@
 //! Submissions: stored once, shared by key, refused when they contradict.
 
-use selffer_storage::{StoreError, Submitted};
+use std::collections::BTreeMap;
 
-use crate::harness::{Db, TRANSFER, bases, study, submit, uuid};
+use selffer_core::interest::InterestChange;
+use selffer_storage::{Act, Onto, StoreError, Submission, Submitted};
+
+use crate::harness::{Db, TRANSFER, bases, study, submission, submit, uuid};
 
 fn submitted(study: &str, existed: bool, [jobs, shared, succeeded]: [u32; 3]) -> Submitted {
-    Submitted { study: study.to_owned(), existed, jobs, shared, succeeded }
+    Submitted { study: study.to_owned(), existed, jobs, shared, succeeded, added: 0, reopened: 0 }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,6 +74,33 @@ async fn overlapping_studies_submitted_at_once_do_not_deadlock() {
         call.await.unwrap().unwrap();
     }
     assert_eq!(db.candidates(99).await.unwrap().len(), 8, "four splits of two halves");
+    db.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn studies_submitted_extended_and_cancelled_at_once_do_not_deadlock_or_double() {
+    let db = Db::fresh().await;
+    db.submit_yaml(TRANSFER).await;
+    let calls = (0..6_u32).map(|index| {
+        let store = db.store();
+        tokio::spawn(async move {
+            let split = format!("split: [random-0, random-{}]", 1 + index % 3);
+            let yaml = TRANSFER.replace("split: random-0", &split);
+            let own = study(&yaml.replace("study: transfer", &format!("study: transfer-{index}")));
+            submit(&store, &own, uuid()).await.unwrap();
+            let more = study(&yaml);
+            let files = BTreeMap::new();
+            let extension = Submission { onto: Onto::Extended, ..submission(&more, uuid(), &files) };
+            store.submit(&extension).await.unwrap();
+            let act = Act { actor: "tester", reason: "" };
+            store.change_interest(&own.name.to_string(), InterestChange::Cancel, &act).await.unwrap();
+        })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        call.await.unwrap();
+    }
+    assert_eq!(db.study("transfer").await.unwrap().jobs(), 40, "four splits of ten networks");
+    assert_eq!(db.candidates(99).await.unwrap().len(), 8, "its own eight base networks");
     db.finish().await;
 }
 

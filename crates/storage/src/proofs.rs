@@ -1,0 +1,118 @@
+//! Proofs: what is stored of a job's layers and of those they were copied from.
+//!
+//! Comparing them is `core::proof`'s business.
+
+use selffer_core::{
+    artifact::Manifest,
+    ids::{CheckpointId, Digest, JobId},
+    outcome::JobResult,
+    proof::{self, LayerProof, ProofError, Source},
+    spec::JobSpec,
+};
+use sqlx::types::Json;
+
+use crate::{Store, StoreError};
+
+/// A result that cannot be true.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Untrue {
+    /// What of it.
+    pub why: ProofError,
+    /// Updates done.
+    pub iteration: u32,
+}
+
+/// What is stored of the network that a job's layers are copied from.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Origin {
+    layer_digests: Vec<(String, Digest)>,
+    manifest: Option<Manifest>,
+}
+
+impl Origin {
+    fn as_source(&self) -> Source<'_> {
+        Source { layer_digests: &self.layer_digests, manifest: self.manifest.as_ref() }
+    }
+}
+
+impl Store {
+    /// Checks a result, under its final checkpoint, against what its layers were copied from.
+    /// A checkpoint that is not there is for the completion to refuse.
+    ///
+    /// # Errors
+    /// There is no such job, or the database does not answer.
+    pub async fn check_result(
+        &self,
+        job_id: JobId,
+        result: &JobResult,
+        checkpoint_id: CheckpointId,
+    ) -> Result<Option<Untrue>, StoreError> {
+        let spec = self.spec(job_id).await?;
+        let checkpoint = match self.checkpoint(checkpoint_id).await {
+            Ok(checkpoint) => checkpoint,
+            Err(StoreError::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let origin = self.origin_of(job_id, &spec).await?;
+        let checked = proof::check(&spec, result, &checkpoint.manifest, &origin.as_source());
+        Ok(checked.err().map(|why| Untrue { why, iteration: checkpoint.iteration }))
+    }
+
+    /// Every layer of a succeeded job's result beside the layer it was copied from.
+    ///
+    /// # Errors
+    /// There is no such job or checkpoint, or the database does not answer.
+    pub(crate) async fn proofs_of(
+        &self,
+        job_id: JobId,
+        spec: &JobSpec,
+        result: &JobResult,
+        checkpoint_id: CheckpointId,
+    ) -> Result<Vec<LayerProof>, StoreError> {
+        let manifest = self.checkpoint(checkpoint_id).await?.manifest;
+        let origin = self.origin_of(job_id, spec).await?;
+        Ok(proof::layers(spec, result, &manifest, &origin.as_source()))
+    }
+
+    async fn spec(&self, job_id: JobId) -> Result<JobSpec, StoreError> {
+        let spec = sqlx::query_scalar!("SELECT spec FROM jobs WHERE job_id = $1", job_id.0);
+        let Some(spec) = spec.fetch_optional(&self.main).await? else {
+            return Err(StoreError::NotFound { what: "job", name: job_id.to_string() });
+        };
+        serde_json::from_str(&spec)
+            .map_err(|error| StoreError::Corrupt { what: "a job's spec", problem: error.to_string() })
+    }
+
+    // The newest result, also of a source that is trained again meanwhile: it was the one
+    // copied from, and its successor has the same bits.
+    async fn origin_of(&self, job_id: JobId, spec: &JobSpec) -> Result<Origin, StoreError> {
+        if let Some(imported) = spec.imported {
+            return self.imported(imported.weights).await;
+        }
+        let source = sqlx::query!(
+            r#"SELECT r.layer_digests AS "layer_digests: Json<Vec<(String, Digest)>>",
+                   c.manifest AS "manifest: Json<Manifest>"
+               FROM jobs j
+               JOIN results r ON r.job_id = j.source_job_id
+               JOIN checkpoints c USING (checkpoint_id)
+               WHERE j.job_id = $1
+               ORDER BY r.attempt DESC
+               LIMIT 1"#,
+            job_id.0,
+        );
+        let source = source.fetch_optional(&self.main).await?;
+        Ok(source.map_or_else(Origin::default, |row| Origin {
+            layer_digests: row.layer_digests.0,
+            manifest: Some(row.manifest.0),
+        }))
+    }
+
+    async fn imported(&self, weights: Digest) -> Result<Origin, StoreError> {
+        let Some(row) = self.weights(&weights.to_string()).await? else { return Ok(Origin::default()) };
+        let layers = row.manifest.layers.into_iter();
+        Ok(Origin {
+            layer_digests: layers.map(|layer| (layer.name, layer.values)).collect(),
+            manifest: Some(row.objects),
+        })
+    }
+}
