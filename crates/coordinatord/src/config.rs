@@ -3,8 +3,10 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::{Result, bail};
-use clap::{Parser, ValueEnum};
-use selffer_core::limits::{CONFIRM_WITHIN_S, HEARTBEAT_INTERVAL_S, LOST_AFTER_S, SESSION_TTL_S};
+use clap::{Parser, Subcommand, ValueEnum};
+use selffer_core::limits::{
+    CANCEL_WITHIN_S, CONFIRM_WITHIN_S, DROPPED_KEPT_S, HEARTBEAT_INTERVAL_S, LOST_AFTER_S, SESSION_TTL_S,
+};
 
 /// Where data lies unless told otherwise.
 pub(crate) const DATA_DIR_DEFAULT: &str = "selffer-data";
@@ -16,8 +18,11 @@ pub(crate) const DATA_DIR_DEFAULT: &str = "selffer-data";
 #[derive(Parser, Clone, Debug)]
 #[command(name = "coordinatord", version)]
 pub(crate) struct Config {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
     /// Folder of the token, the chunk store and the private PostgreSQL.
-    #[arg(long, env = "SELFFER_DATA_DIR", default_value = DATA_DIR_DEFAULT, value_name = "DIR")]
+    #[arg(long, global = true, env = "SELFFER_DATA_DIR", default_value = DATA_DIR_DEFAULT, value_name = "DIR")]
     pub(crate) data_dir: PathBuf,
 
     /// Address for workers and jobctl (gRPC); port 0 takes a free one.
@@ -35,11 +40,11 @@ pub(crate) struct Config {
     pub(crate) insecure: bool,
 
     /// Use this PostgreSQL instead of a private one.
-    #[arg(long, env = "SELFFER_DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    #[arg(long, global = true, env = "SELFFER_DATABASE_URL", hide_env_values = true, value_name = "URL")]
     pub(crate) database_url: Option<String>,
 
     /// Folder of PostgreSQL's server programs, for the private server.
-    #[arg(long, env = "SELFFER_PG_BIN", value_name = "DIR")]
+    #[arg(long, global = true, env = "SELFFER_PG_BIN", value_name = "DIR")]
     pub(crate) pg_bin: Option<PathBuf>,
 
     /// How log lines look on stderr; RUST_LOG filters them.
@@ -48,6 +53,17 @@ pub(crate) struct Config {
 
     #[command(flatten)]
     pub(crate) timing: Timing,
+}
+
+/// What to do other than serve.
+#[derive(Subcommand, Clone, Copy, Debug)]
+pub(crate) enum Command {
+    /// Look whether everything stored is sound, change nothing, and end.
+    ///
+    /// Checks what must always hold of the database's rows, and that every byte of every
+    /// published checkpoint and import is there. Also beside a coordinator that is running.
+    /// Ends with 0 if all is well and with 1 if not.
+    Check,
 }
 
 /// How log lines look.
@@ -78,6 +94,14 @@ pub(crate) struct Timing {
     /// Time within which a worker must confirm a job that it was handed.
     #[arg(long, default_value = seconds(CONFIRM_WITHIN_S), value_parser = humantime::parse_duration, value_name = "DURATION")]
     pub(crate) confirm_within: Duration,
+
+    /// Time that a worker has for a last checkpoint of a job that was cancelled.
+    #[arg(long, default_value = seconds(CANCEL_WITHIN_S), value_parser = humantime::parse_duration, value_name = "DURATION")]
+    pub(crate) cancel_within: Duration,
+
+    /// How long bytes of checkpoints that nobody needs any more stay on disk.
+    #[arg(long, default_value = seconds(DROPPED_KEPT_S), value_parser = humantime::parse_duration, value_name = "DURATION")]
+    pub(crate) keep_dropped: Duration,
 }
 
 fn seconds(count: u64) -> String {
@@ -107,6 +131,13 @@ impl Config {
         }
         if timing.confirm_within < timing.heartbeat_interval {
             bail!("--confirm-within {:?} is shorter than one heartbeat", timing.confirm_within);
+        }
+        if timing.cancel_within < timing.heartbeat_interval * 2 {
+            bail!(
+                "--cancel-within {:?} is shorter than two heartbeats of {:?}: workers would not hear of it in time",
+                timing.cancel_within,
+                timing.heartbeat_interval
+            );
         }
         self.check_addresses()
     }

@@ -1,20 +1,43 @@
 //! The database: one that was named, or a private server in the data folder.
+//!
+//! A private server that dies is started again while we go on: calls are answered with
+//! "try again" meanwhile, and the pools connect anew by themselves.
 
-use std::time::Duration;
+use std::{
+    error::Error,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
-use selffer_storage::{PrivateServer, ServerConfig, Store, StoreOptions};
-use tracing::{info, warn};
+use selffer_storage::{PgConnectOptions, PrivateServer, ServerConfig, Store, StoreError, StoreOptions};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
 
 use crate::{config::Config, data_folder::DataFolder};
 
 /// How long a private server may take to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
+/// Between two tries to start a server that does not start.
+const START_AGAIN_EVERY: Duration = Duration::from_secs(5);
+/// How long a server of ours that ends while we connect is waited for.
+const CONNECT_WITHIN: Duration = Duration::from_secs(60);
+/// Between two tries to connect to it.
+const CONNECT_AGAIN_EVERY: Duration = Duration::from_millis(200);
 
 /// A connected store, and the server behind it if that is ours.
 pub(crate) struct Database {
     store: Store,
-    server: Option<PrivateServer>,
+    server: Option<Supervised>,
+}
+
+/// A server that is started again whenever it ends without our doing.
+struct Supervised {
+    folder: PathBuf,
+    stopping: CancellationToken,
+    /// Gives the server back once it is to be stopped.
+    task: JoinHandle<PrivateServer>,
 }
 
 impl Database {
@@ -34,14 +57,16 @@ impl Database {
         if server.was_running() {
             info!("attached to the private PostgreSQL that an earlier coordinator left running");
         }
-        let store = match Store::connect(server.connect_options(), &options).await {
-            Ok(store) => store,
+        let database = server.connect_options();
+        // From now on it is started again if it ends, also while we connect.
+        let server = Supervised::of(server);
+        match connect_patiently(&database, &options).await {
+            Ok(store) => Ok(Self { store, server: Some(server) }),
             Err(error) => {
-                stop(server).await;
-                return Err(error.into());
+                server.stop().await;
+                Err(error.into())
             }
-        };
-        Ok(Self { store, server: Some(server) })
+        }
     }
 
     /// The store. Cheap to clone.
@@ -52,7 +77,7 @@ impl Database {
     /// Where the data are, for people.
     pub(crate) fn place(&self) -> String {
         match &self.server {
-            Some(server) => format!("private PostgreSQL in {}", server.folder().display()),
+            Some(server) => format!("private PostgreSQL in {}", server.folder.display()),
             None => "the PostgreSQL that --database-url names".to_owned(),
         }
     }
@@ -62,8 +87,63 @@ impl Database {
     pub(crate) async fn close(self) {
         self.store.close().await;
         if let Some(server) = self.server {
-            stop(server).await;
+            server.stop().await;
         }
+    }
+}
+
+/// Connects to a server that is started again whenever it ends.
+async fn connect_patiently(database: &PgConnectOptions, options: &StoreOptions) -> Result<Store, StoreError> {
+    let began_at = Instant::now();
+    loop {
+        match Store::connect(database.clone(), options).await {
+            Err(failure) if failure.is_outage() && began_at.elapsed() < CONNECT_WITHIN => {
+                warn!(error = &failure as &dyn Error, "the private PostgreSQL went away; connecting again");
+                tokio::time::sleep(CONNECT_AGAIN_EVERY).await;
+            }
+            connected => return connected,
+        }
+    }
+}
+
+impl Supervised {
+    fn of(server: PrivateServer) -> Self {
+        let stopping = CancellationToken::new();
+        let folder = server.folder().to_owned();
+        let task = tokio::spawn(supervise(server, stopping.clone()));
+        Self { folder, stopping, task }
+    }
+
+    async fn stop(self) {
+        self.stopping.cancel();
+        match self.task.await {
+            Ok(server) => stop(server).await,
+            Err(error) => error!(%error, "the private PostgreSQL was left running"),
+        }
+    }
+}
+
+async fn supervise(mut server: PrivateServer, stopping: CancellationToken) -> PrivateServer {
+    loop {
+        tokio::select! {
+            () = stopping.cancelled() => return server,
+            () = server.ended() => {}
+        }
+        let ended_at = Instant::now();
+        warn!(
+            folder = %server.folder().display(),
+            "the private PostgreSQL has ended without our doing; starting it again, calls wait meanwhile"
+        );
+        // To its end also if we are told to stop: a server that nobody knows of is worse.
+        while let Err(failure) = server.start_again().await {
+            error!(error = &failure as &dyn Error, "the private PostgreSQL does not start; trying again");
+            tokio::select! {
+                () = stopping.cancelled() => return server,
+                () = tokio::time::sleep(START_AGAIN_EVERY) => {}
+            }
+        }
+        let away_ms = ended_at.elapsed().as_millis() as u64;
+        info!(away_ms, "the private PostgreSQL answers again; what was acknowledged is there");
     }
 }
 
@@ -71,7 +151,7 @@ async fn stop(server: PrivateServer) {
     match tokio::time::timeout(STOP_WITHIN, server.stop()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
-            warn!(error = &error as &dyn std::error::Error, "the private PostgreSQL did not stop");
+            warn!(error = &error as &dyn Error, "the private PostgreSQL did not stop");
         }
         Err(_) => warn!("the private PostgreSQL did not stop in time; the next coordinator attaches to it"),
     }

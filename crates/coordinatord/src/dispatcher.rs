@@ -24,7 +24,8 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+
+use crate::outage;
 
 /// Claims committed at a time; commits that come together share one disk flush.
 const CLAIMS_AT_A_TIME: usize = 16;
@@ -116,7 +117,7 @@ pub(crate) async fn run(store: Store, mut ends: DispatcherQueue, stopping: Cance
         }
         waiting.retain(|waiting| !waiting.answer.is_closed());
         if let Err(error) = dispatch(&store, &mut waiting).await {
-            warn!(error = &error as &dyn std::error::Error, "no jobs could be handed out; trying again");
+            outage::note(&error, "no jobs could be handed out; trying again");
         }
         release_those_who_waited_enough(&mut waiting);
     }

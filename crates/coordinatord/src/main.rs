@@ -6,6 +6,8 @@
 
 mod ambient;
 mod auth;
+mod check;
+mod collector;
 mod config;
 mod coordinator;
 mod dashboard;
@@ -14,6 +16,7 @@ mod database;
 mod dispatcher;
 mod grpc;
 mod heartbeat_pace;
+mod outage;
 mod sentence;
 mod serve;
 mod sweeper;
@@ -28,7 +31,7 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    config::{Config, LogFormat},
+    config::{Command, Config, LogFormat},
     sentence::sentence,
 };
 
@@ -36,7 +39,7 @@ fn main() -> ExitCode {
     let config = Config::parse();
     start_log(config.log_format);
     match run(config) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // Nothing is left to tell if this cannot be written.
             let _ = writeln!(io::stderr(), "coordinatord: {}", sentence(error.as_ref()));
@@ -45,13 +48,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(config: Config) -> Result<()> {
+fn run(config: Config) -> Result<ExitCode> {
     config.check()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("cannot start the threads that serve")?;
-    runtime.block_on(serve::run(config))
+    match config.command {
+        Some(Command::Check) => runtime.block_on(check::run(&config)),
+        None => runtime.block_on(serve::run(config)).map(|()| ExitCode::SUCCESS),
+    }
 }
 
 fn start_log(format: LogFormat) {

@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
-    config::Config, coordinator::Coordinator, dashboard, data_folder::DataFolder, database::Database,
-    dispatcher, grpc, sweeper,
+    collector, config::Config, coordinator::Coordinator, dashboard, data_folder::DataFolder,
+    database::Database, dispatcher, grpc, sweeper,
 };
 
 /// How long open calls may take to end after a signal; longer ones are cut off, which every
@@ -49,6 +49,7 @@ pub(crate) async fn run(config: Config) -> Result<()> {
     let coordinator = Coordinator::new(store.clone(), chunks, handle, config.timing, stopping.clone());
     let dispatch = tokio::spawn(dispatcher::run(store, queue, stopping.clone()));
     let sweep = tokio::spawn(sweeper::run(Arc::clone(&coordinator), stopping.clone()));
+    let collect = tokio::spawn(collector::run(Arc::clone(&coordinator), stopping.clone()));
     let http = tokio::spawn(dashboard::serve(Arc::clone(&coordinator), http_listener));
     let rpc = grpc::serve(Arc::clone(&coordinator), folder.token().clone(), listener);
 
@@ -57,7 +58,7 @@ pub(crate) async fn run(config: Config) -> Result<()> {
     stopping.cancel();
     let rest = async {
         coordinator.finish_acts().await;
-        let _ = tokio::join!(dispatch, sweep, http);
+        let _ = tokio::join!(dispatch, sweep, collect, http);
     };
     if tokio::time::timeout(END_WITHIN, rest).await.is_err() {
         warn!("some work did not end in time and is cut off; it is repeated or taken back later");

@@ -1,4 +1,5 @@
-//! The sweeper: notices silent sessions, leases that nobody confirmed, workers that are lost.
+//! The sweeper: notices silent sessions, leases that nobody confirmed, workers that are lost
+//! and jobs that outlived their cancellation.
 //!
 //! It decides only *when*; each sweep is one guarded statement of the store that is safe at
 //! any time. The [`Brake`] keeps it from taking an outage of ours for a death of theirs.
@@ -12,10 +13,10 @@ use std::{
 
 use selffer_storage::StoreError;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 
 use self::brake::{Brake, Sight};
-use crate::coordinator::Coordinator;
+use crate::{coordinator::Coordinator, outage};
 
 /// The longest pause between two sweeps.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
@@ -33,10 +34,7 @@ pub(crate) async fn run(coordinator: Arc<Coordinator>, stopping: CancellationTok
         }
         if let Err(error) = sweep(&coordinator, &mut brake).await {
             brake.disturbed(Instant::now());
-            warn!(
-                error = &error as &dyn std::error::Error,
-                "sweep did not go through; nothing expires for a while"
-            );
+            outage::note(&error, "sweep did not go through; nothing expires for a while");
         }
     }
 }
@@ -45,6 +43,13 @@ async fn sweep(coordinator: &Coordinator, brake: &mut Brake) -> Result<(), Store
     let timing = &coordinator.timing;
     let store = &coordinator.store;
     let database_now = store.now().await?;
+    outage::is_over();
+    // What a person said is not a matter of silence, so the brake does not hold it.
+    let ended = store.end_withdrawn(timing.cancel_within).await? + store.end_unwanted().await?;
+    if ended > 0 {
+        info!(ended, "jobs that nobody wants any more were ended");
+        coordinator.changed();
+    }
     let liveness = store.session_liveness(timing.session_ttl).await?;
     let sight = Sight { database_now, live: liveness.live, silent: liveness.silent };
     if !brake.allows(sight, Instant::now()) {

@@ -102,6 +102,10 @@ fn study_json(study: &StudySummary, pace: Pace) -> Value {
         "elapsed_s": study.elapsed_s,
         "eta_s": pace.eta_s(study),
         "ended": study.has_ended(),
+        "interest": study.interest,
+        "interest_reason": some_text(&study.interest_reason),
+        "interest_since": study.interest_since.to_rfc3339_opts(SecondsFormat::Millis, true),
+        "priority": study.priority,
     })
 }
 

@@ -8,7 +8,10 @@ use axum::{
     http::{StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
-use selffer_core::job::{Phase, StateKind};
+use selffer_core::{
+    interest::Interest,
+    job::{Phase, StateKind},
+};
 use selffer_storage::{JobSummary, PackRow, StoreError, StudySummary, WorkerRow};
 use tracing::error;
 
@@ -63,6 +66,16 @@ struct StudyLine {
     elapsed: String,
     left: String,
     has_ended: bool,
+    /// Its interest, where that is worth a word.
+    interest: Option<InterestLine>,
+    priority: i32,
+}
+
+/// That a study is paused, stopped or cancelled.
+struct InterestLine {
+    word: &'static str,
+    /// What that means, and a person's words.
+    says: String,
 }
 
 struct WorkerLine {
@@ -181,7 +194,22 @@ fn study_line(study: &StudySummary, pace: Pace) -> StudyLine {
         elapsed: duration(study.elapsed_s),
         left: if has_ended { String::new() } else { pace.eta_s(study).map_or_else(String::new, duration) },
         has_ended,
+        interest: interest_line(study),
+        priority: study.priority,
     }
+}
+
+fn interest_line(study: &StudySummary) -> Option<InterestLine> {
+    let meaning = match (study.interest, study.ending) {
+        (Interest::Active, _) => return None,
+        (Interest::Paused, _) => "nothing new is handed out until it is resumed".to_owned(),
+        (Interest::Stopped, _) => "nothing more is handed out; what runs finishes".to_owned(),
+        (Interest::Cancelled, 0) => "submit it again to go on".to_owned(),
+        (Interest::Cancelled, ending) => format!("{ending} still end with a checkpoint"),
+    };
+    let reason = &study.interest_reason;
+    let says = if reason.is_empty() { meaning } else { format!("{meaning} ({reason})") };
+    Some(InterestLine { word: study.interest.as_str(), says })
 }
 
 fn worker_line(row: WorkerRow) -> WorkerLine {

@@ -4,13 +4,17 @@
 //! changes rows runs through [`Coordinator::act`], so that a client that hangs up leaves
 //! nothing half done.
 
+mod acts;
 mod checkpoints;
 mod chunks;
+mod imports;
 mod jobs;
 mod pace;
-mod packs;
+mod proofs;
+mod speeds;
 mod status;
 mod studies;
+mod submissions;
 mod summaries;
 mod watch;
 mod worker_messages;
@@ -23,7 +27,7 @@ use selffer_core::limits::CONTROL_MESSAGE_BYTES_MAX;
 use selffer_proto::{
     client::Token,
     v1::{
-        checkpoint_service_server::CheckpointServiceServer, pack_service_server::PackServiceServer,
+        checkpoint_service_server::CheckpointServiceServer, import_service_server::ImportServiceServer,
         study_service_server::StudyServiceServer, worker_service_server::WorkerServiceServer,
     },
 };
@@ -60,7 +64,7 @@ pub(crate) async fn serve(coordinator: Arc<Coordinator>, token: Token, listener:
     let checkpoints = CheckpointServiceServer::new(service.clone())
         .max_decoding_message_size(CONTROL_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(CONTROL_MESSAGE_BYTES_MAX);
-    let packs = PackServiceServer::new(service)
+    let imports = ImportServiceServer::new(service)
         .max_decoding_message_size(CONTROL_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(CONTROL_MESSAGE_BYTES_MAX);
     Server::builder()
@@ -71,7 +75,7 @@ pub(crate) async fn serve(coordinator: Arc<Coordinator>, token: Token, listener:
         .add_service(studies)
         .add_service(workers)
         .add_service(checkpoints)
-        .add_service(packs)
+        .add_service(imports)
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),
             stopping.cancelled_owned(),

@@ -7,9 +7,9 @@ use selffer_core::artifact::ManifestError;
 use selffer_proto::convert::ConvertError;
 use selffer_storage::StoreError;
 use tonic::{Code, Status};
-use tracing::{error, warn};
+use tracing::error;
 
-use crate::sentence::sentence;
+use crate::{outage, sentence::sentence};
 
 /// A message that does not convert.
 pub(super) fn unconvertible(error: &ConvertError) -> Status {
@@ -25,23 +25,25 @@ pub(super) fn bad_manifest(error: &ManifestError) -> Status {
 pub(super) fn of_store(failure: &StoreError) -> Status {
     let code = match failure {
         StoreError::StaleClaim { .. } => Code::Aborted,
-        StoreError::SessionSilent { .. } | StoreError::Raced { .. } | StoreError::PackChanged { .. } => {
+        StoreError::SessionSilent { .. } | StoreError::Raced { .. } | StoreError::ImportChanged { .. } => {
             Code::Unavailable
         }
         StoreError::NotFound { .. } => Code::NotFound,
         StoreError::Ambiguous { .. } | StoreError::TooLarge { .. } => Code::InvalidArgument,
         StoreError::StudyConflict { .. }
         | StoreError::RequestReused { .. }
-        | StoreError::PackNameTaken { .. } => Code::AlreadyExists,
+        | StoreError::ImportNameTaken { .. } => Code::AlreadyExists,
         StoreError::SessionEnded { .. }
         | StoreError::NotPublished { .. }
+        | StoreError::InterestGone { .. }
+        | StoreError::Unwanted { .. }
         | StoreError::NotPossible { .. } => Code::FailedPrecondition,
         _ if failure.is_transient() => Code::Unavailable,
         _ => Code::Internal,
     };
     match code {
         Code::Internal => error!(error = failure as &dyn Error, "the store answered with an error"),
-        Code::Unavailable => warn!(error = failure as &dyn Error, "the store is not available"),
+        Code::Unavailable => outage::note(failure, "the store is not available"),
         _ => {}
     }
     Status::new(code, sentence(failure))

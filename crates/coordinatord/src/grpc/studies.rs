@@ -1,19 +1,10 @@
 //! What people and scripts ask: studies, jobs, results, the fleet.
 
-use selffer_core::{
-    grid::{self, GridErrors, Study},
-    ids::Digest,
-    limits::GRID_BYTES_MAX,
-    pack::PackFacts,
-};
 use selffer_proto::{
     convert::{ConvertError, job_key},
     v1::{self, study_service_server::StudyService},
 };
-use selffer_storage::{PackRow, Store, StoreError, Submission};
 use tonic::{Request, Response, Status};
-use tracing::info;
-use uuid::Uuid;
 
 use super::{
     Service,
@@ -21,12 +12,10 @@ use super::{
     summaries,
     watch::WatchStream,
 };
-use crate::auth::{Principal, principal};
+use crate::auth::principal;
 
 /// Keys of one look-up.
 const KEYS_MAX: usize = 10_000;
-/// What is sent of a grid's errors; percent-encoded it must fit the headers that clients take.
-const MESSAGE_BYTES_MAX: usize = 4 << 10;
 
 #[tonic::async_trait]
 impl StudyService for Service {
@@ -83,12 +72,18 @@ impl StudyService for Service {
     ) -> Result<Response<v1::GetStudyResponse>, Status> {
         principal(&request)?;
         let name = request.into_inner().study;
-        let (study, pace) = summaries::study_with_pace(&self.coordinator.store, &name)
-            .await
-            .map_err(|error| of_store(&error))?;
-        let summary =
-            v1::StudySummary { grid_yaml: study.grid_yaml.clone(), ..summaries::study(&study, pace) };
-        Ok(Response::new(v1::GetStudyResponse { study: Some(summary) }))
+        let store = &self.coordinator.store;
+        let (study, pace) =
+            summaries::study_with_pace(store, &name).await.map_err(|error| of_store(&error))?;
+        let grids = store.study_grids(study.study_id).await.map_err(|error| of_store(&error))?;
+        let events = store.study_events(study.study_id).await.map_err(|error| of_store(&error))?;
+        let grid_yaml = grids.first().map(|grid| grid.grid_yaml.clone()).unwrap_or_default();
+        let summary = v1::StudySummary { grid_yaml, ..summaries::study(&study, pace) };
+        Ok(Response::new(v1::GetStudyResponse {
+            study: Some(summary),
+            grids: grids.into_iter().map(summaries::study_grid).collect(),
+            events: events.into_iter().map(summaries::study_event).collect(),
+        }))
     }
 
     async fn list_jobs(
@@ -138,6 +133,59 @@ impl StudyService for Service {
         Ok(Response::new(v1::ListWorkersResponse { workers }))
     }
 
+    async fn list_device_speeds(
+        &self,
+        request: Request<v1::ListDeviceSpeedsRequest>,
+    ) -> Result<Response<v1::ListDeviceSpeedsResponse>, Status> {
+        principal(&request)?;
+        self.device_speeds().await.map(Response::new)
+    }
+
+    async fn change_interest(
+        &self,
+        request: Request<v1::ChangeInterestRequest>,
+    ) -> Result<Response<v1::ChangeInterestResponse>, Status> {
+        let principal = principal(&request)?;
+        let act = self.changed_interest(principal, request.into_inner()).await?;
+        Ok(Response::new(v1::ChangeInterestResponse { act: Some(act) }))
+    }
+
+    async fn prioritize_study(
+        &self,
+        request: Request<v1::PrioritizeStudyRequest>,
+    ) -> Result<Response<v1::PrioritizeStudyResponse>, Status> {
+        let principal = principal(&request)?;
+        let act = self.prioritized(principal, request.into_inner()).await?;
+        Ok(Response::new(v1::PrioritizeStudyResponse { act: Some(act) }))
+    }
+
+    async fn retry_study(
+        &self,
+        request: Request<v1::RetryStudyRequest>,
+    ) -> Result<Response<v1::RetryStudyResponse>, Status> {
+        let principal = principal(&request)?;
+        let act = self.retried_study(principal, request.into_inner()).await?;
+        Ok(Response::new(v1::RetryStudyResponse { act: Some(act) }))
+    }
+
+    async fn cancel_job(
+        &self,
+        request: Request<v1::CancelJobRequest>,
+    ) -> Result<Response<v1::CancelJobResponse>, Status> {
+        let principal = principal(&request)?;
+        let act = self.cancelled_job(principal, request.into_inner()).await?;
+        Ok(Response::new(v1::CancelJobResponse { act: Some(act) }))
+    }
+
+    async fn retry_job(
+        &self,
+        request: Request<v1::RetryJobRequest>,
+    ) -> Result<Response<v1::RetryJobResponse>, Status> {
+        let principal = principal(&request)?;
+        let act = self.retried_job(principal, request.into_inner()).await?;
+        Ok(Response::new(v1::RetryJobResponse { act: Some(act) }))
+    }
+
     type WatchStudyStream = WatchStream;
 
     async fn watch_study(
@@ -147,89 +195,4 @@ impl StudyService for Service {
         principal(&request)?;
         self.watch(&request.into_inner().study).await.map(Response::new)
     }
-}
-
-impl Service {
-    async fn submit_grid(
-        &self,
-        principal: Principal,
-        message: v1::SubmitRequest,
-    ) -> Result<v1::SubmitResponse, Status> {
-        let request_id: Uuid =
-            message.request_id.parse().map_err(|_| Status::invalid_argument("request_id: is not a UUID"))?;
-        if message.grid_yaml.len() > GRID_BYTES_MAX {
-            let problem = format!("has {} bytes; the most is {GRID_BYTES_MAX}", message.grid_yaml.len());
-            return Err(unconvertible(&ConvertError::new("grid_yaml", problem)));
-        }
-        let store = &self.coordinator.store;
-        let (study, pack) = expand(store, &message.file_name, &message.grid_yaml).await?;
-        let submission = Submission { request_id, study: &study, pack, grid_yaml: &message.grid_yaml };
-        let submitted = store.submit(&submission).await.map_err(|error| of_store(&error))?;
-        self.coordinator.dispatcher.wake();
-        self.coordinator.changed();
-        let (study, jobs, shared) = (&submitted.study, submitted.jobs, submitted.shared);
-        info!(%principal, %study, jobs, shared, existed = submitted.existed, "study submitted");
-        Ok(v1::SubmitResponse {
-            study: submitted.study.to_string(),
-            existed: submitted.existed,
-            jobs,
-            shared,
-            succeeded: submitted.succeeded,
-        })
-    }
-}
-
-/// The study that this text describes, and the digest of its pack. Everything wrong with it
-/// is told at once. Reading and expanding take a while for large grids, so each has a thread
-/// of its own.
-async fn expand(store: &Store, file_name: &str, text: &str) -> Result<(Study, Digest), Status> {
-    let (file_name, text) = (short_file_name(file_name), text.to_owned());
-    let draft = on_a_thread(move || grid::read(&file_name, &text)).await?;
-    let Some(dataset) = draft.dataset() else {
-        let errors = draft.errors().unwrap_or_else(|| draft.without_pack(&[]));
-        return Err(bad_grid(&errors));
-    };
-    let Some(row) = pack(store, dataset).await? else {
-        let packs = store.packs().await.map_err(|error| of_store(&error))?;
-        let known: Vec<String> = packs.into_iter().flat_map(|row| row.names).collect();
-        return Err(bad_grid(&draft.without_pack(&known)));
-    };
-    let facts = PackFacts::from(&row.manifest);
-    let expanded = on_a_thread(move || draft.expand(&facts)).await?;
-    let study = expanded.map_err(|errors| bad_grid(&errors))?;
-    Ok((study, row.digest))
-}
-
-fn bad_grid(errors: &GridErrors) -> Status {
-    // A message of a status travels in a header, whose length is bounded.
-    let mut text = errors.render(false);
-    if text.len() > MESSAGE_BYTES_MAX {
-        text.truncate(text.floor_char_boundary(MESSAGE_BYTES_MAX));
-        text.push_str("\n… and more");
-    }
-    Status::invalid_argument(text)
-}
-
-async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Status> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|_| Status::internal("the coordinator has a bug: expanding the grid broke"))
-}
-
-/// The published pack of this name or digest.
-async fn pack(store: &Store, dataset: &str) -> Result<Option<PackRow>, Status> {
-    let found = match dataset.parse::<Digest>() {
-        Ok(digest) => store.pack_by_digest(digest).await,
-        Err(_) => store.pack_by_name(dataset).await,
-    };
-    match found {
-        Ok(row) => Ok(Some(row).filter(|row| row.published)),
-        Err(StoreError::NotFound { .. }) => Ok(None),
-        Err(error) => Err(of_store(&error)),
-    }
-}
-
-/// Only for messages, so only what fits one.
-fn short_file_name(given: &str) -> String {
-    let name: String = given.chars().filter(|character| !character.is_control()).take(200).collect();
-    if name.is_empty() { "grid.yaml".to_owned() } else { name }
 }

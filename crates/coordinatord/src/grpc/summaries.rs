@@ -10,7 +10,9 @@ use selffer_core::{
     spec::{Half, ImagesPerClass},
 };
 use selffer_proto::{convert, v1};
-use selffer_storage::{JobDetail, JobSummary, Store, StoreError, StudySummary, WorkerRow};
+use selffer_storage::{
+    JobDetail, JobSummary, Store, StoreError, StudyEvent, StudyGrid, StudySummary, WorkerRow,
+};
 
 use super::pace::{Pace, job_eta_s};
 
@@ -49,6 +51,29 @@ pub(super) fn study(study: &StudySummary, pace: Pace) -> v1::StudySummary {
         eta_s: pace.eta_s(study),
         grid_yaml: String::new(),
         elapsed_s: study.elapsed_s,
+        interest: v1::Interest::from(study.interest).into(),
+        interest_reason: study.interest_reason.clone(),
+        interest_unix_ms: study.interest_since.timestamp_millis(),
+        priority: study.priority,
+        ending: study.ending,
+        ended: study.has_ended(),
+    }
+}
+
+pub(super) fn study_grid(grid: StudyGrid) -> v1::StudyGrid {
+    v1::StudyGrid {
+        grid_yaml: grid.grid_yaml,
+        files: grid.files.into_iter().map(|(path, text)| v1::GridFile { path, text }).collect(),
+        submitted_unix_ms: grid.submitted_at.timestamp_millis(),
+    }
+}
+
+pub(super) fn study_event(event: StudyEvent) -> v1::StudyEvent {
+    v1::StudyEvent {
+        at_unix_ms: event.at.timestamp_millis(),
+        actor: event.actor,
+        what: event.what,
+        detail: event.detail,
     }
 }
 
@@ -96,6 +121,8 @@ pub(super) fn detail(detail: JobDetail) -> v1::GetJobResponse {
         ended_unix_ms: row.ended_at.map(|at| at.timestamp_millis()),
         outcome: row.outcome.unwrap_or_default(),
         message: row.message,
+        program_version: row.program_version,
+        threads: row.threads,
     };
     let event = |row: selffer_storage::EventRow| v1::Event {
         at_unix_ms: row.at.timestamp_millis(),
@@ -111,6 +138,10 @@ pub(super) fn detail(detail: JobDetail) -> v1::GetJobResponse {
         studies: detail.studies,
         final_checkpoint_id: detail.final_checkpoint.map_or_else(String::new, |id| id.to_string()),
         source_name: detail.summary.source.map_or_else(String::new, |source| source.name),
+        layers: detail.layers.iter().map(v1::LayerProof::from).collect(),
+        dataset: detail.names.dataset,
+        network: detail.names.network,
+        source_seed: detail.names.source_seed,
     }
 }
 

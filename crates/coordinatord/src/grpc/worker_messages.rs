@@ -98,7 +98,7 @@ pub(super) fn assignment_on_the_wire(assignment: Assignment) -> v1::Assignment {
         name: assignment.name,
         spec_json: assignment.spec_json,
         source_checkpoint_id: id_or_empty(assignment.source_checkpoint),
-        resume_checkpoint_id: id_or_empty(assignment.resume_checkpoint),
+        resume_checkpoint_ids: assignment.resume_checkpoints.iter().map(CheckpointId::to_string).collect(),
     }
 }
 
@@ -147,6 +147,7 @@ pub(super) fn verdicts(answer: &HeartbeatAnswer) -> Vec<v1::JobVerdict> {
         verdict: match verdict.verdict {
             Verdict::Ok => v1::Verdict::Ok,
             Verdict::Revoked => v1::Verdict::Revoked,
+            Verdict::Cancel => v1::Verdict::Cancel,
         }
         .into(),
         metrics_stored: verdict.metrics_stored,

@@ -12,6 +12,7 @@ use tracing::info;
 
 use super::{
     Service,
+    proofs::check_result,
     status::{of_store, unconvertible},
     worker_messages::{assignment_on_the_wire, holder, inventory, milliseconds, session, verdicts, wish},
 };
@@ -134,6 +135,7 @@ impl WorkerService for Service {
             checkpoint_id("checkpoint_id", &message.checkpoint_id).map_err(|error| unconvertible(&error))?;
         let coordinator = self.coordinator.clone();
         let complete = async move {
+            check_result(&coordinator, &holder, &result, checkpoint).await?;
             let completed = coordinator.store.complete(&holder, &result, checkpoint).await;
             let released = completed.map_err(|error| of_store(&error))?.released;
             coordinator.dispatcher.wake();

@@ -9,18 +9,21 @@ use std::{
     time::Duration,
 };
 
+use nix::unistd::Pid;
 use selffer_artifacts::cut_bytes;
 use selffer_core::{
     artifact::{Manifest, Object},
-    identity::canonical_json,
+    import::{ImportKind, ImportManifest},
     pack::{Class, PackManifest, SCHEMA, Shard, Subset},
     spec::{Half, ImageShape},
 };
 use selffer_proto::{
     PROTOCOL_VERSION,
     client::{Connection, Token},
+    convert::import_kind_number,
     v1,
 };
+use selffer_storage::{PrivateServer, Store};
 use tempfile::TempDir;
 
 /// How long anything may take on a busy machine.
@@ -42,7 +45,8 @@ pub(crate) fn command(folder: &Path) -> Command {
         .env("XDG_STATE_HOME", folder.join("state"))
         .args(["--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"])
         .args(["--heartbeat-interval", "500ms", "--session-ttl", "3s"])
-        .args(["--lost-after", "4s", "--confirm-within", "2s"])
+        .args(["--lost-after", "4s", "--confirm-within", "2s", "--cancel-within", "2s"])
+        .args(["--keep-dropped", "1s"])
         .arg("--data-dir")
         .arg(folder.join("data"));
     command
@@ -92,6 +96,37 @@ impl Server {
 
     pub(crate) fn get(&self, path: &str) -> String {
         self.get_as(&self.http, path)
+    }
+
+    /// The file of a stored chunk with these bytes.
+    pub(crate) fn chunk_file(&self, bytes: &[u8]) -> PathBuf {
+        let hash = selffer_core::ids::Digest::of(bytes).to_string();
+        self.folder.path().join("data/store/cas").join(&hash[..2]).join(&hash)
+    }
+
+    /// The process of its PostgreSQL.
+    pub(crate) fn postmaster(&self) -> Pid {
+        let text = fs::read_to_string(self.database_folder().join("cluster/postmaster.pid")).unwrap();
+        Pid::from_raw(text.lines().next().unwrap().parse().unwrap())
+    }
+
+    /// A look at its rows.
+    pub(crate) async fn look(&self) -> Store {
+        let database = PrivateServer::of_another(&self.folder.path().join("data")).unwrap();
+        Store::look(database).await.unwrap()
+    }
+
+    /// Checks what must hold of its rows at any time.
+    pub(crate) async fn assert_sound(&self) {
+        let store = self.look().await;
+        let broken: Vec<_> = store.violations().await.unwrap().iter().map(ToString::to_string).collect();
+        store.close().await;
+        assert!(broken.is_empty(), "broken promises:\n{}", broken.join("\n"));
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        log_of(self.folder.path())
     }
 
     /// Sends SIGTERM and waits.
@@ -171,39 +206,62 @@ pub(crate) fn pack(train: &[u8], validation: &[u8]) -> (PackManifest, Manifest) 
 pub(crate) async fn import_pack(connection: &Connection) {
     let (train, validation) = (b"train pixels".as_slice(), b"validation pixels".as_slice());
     let (pack, objects) = pack(train, validation);
-    let mut packs = connection.packs();
-    let begun = begin_pack(&mut packs, &pack, &objects).await.unwrap();
+    let pack = ImportManifest::Pack(pack);
+    let mut imports = connection.imports();
+    let begun = begin_import(&mut imports, &pack, &objects).await.unwrap();
     for (object, bytes) in objects.objects.iter().zip([train, validation]) {
-        let header = v1::put_pack_chunk_request::Header {
-            pack_digest: begun.digest.clone(),
-            chunk: Some((&object.chunks[0]).into()),
-        };
-        put_pack_chunk(&mut packs, header, bytes).await.unwrap();
+        let header = chunk_header(ImportKind::Pack, &begun.digest, (&object.chunks[0]).into());
+        put_import_chunk(&mut imports, header, bytes).await.unwrap();
     }
-    packs.publish(v1::PublishPackRequest { digest: begun.digest, name: "tiny".into() }).await.unwrap();
+    imports.publish(publish_import(ImportKind::Pack, &begun.digest, "tiny")).await.unwrap();
 }
 
-pub(crate) type Packs = v1::pack_service_client::PackServiceClient<selffer_proto::client::AuthorizedChannel>;
+pub(crate) type Imports =
+    v1::import_service_client::ImportServiceClient<selffer_proto::client::AuthorizedChannel>;
 
-pub(crate) async fn begin_pack(
-    packs: &mut Packs,
-    pack: &PackManifest,
+pub(crate) async fn begin_import(
+    imports: &mut Imports,
+    import: &ImportManifest,
     objects: &Manifest,
-) -> Result<v1::BeginPackResponse, tonic::Status> {
-    let request =
-        v1::BeginPackRequest { manifest_json: canonical_json(pack), manifest: Some(objects.into()) };
-    packs.begin(request).await.map(tonic::Response::into_inner)
+) -> Result<v1::BeginImportResponse, tonic::Status> {
+    let request = v1::BeginImportRequest {
+        kind: import_kind_number(import.kind()),
+        manifest_json: import.to_text(),
+        manifest: Some(objects.into()),
+    };
+    imports.begin(request).await.map(tonic::Response::into_inner)
 }
 
-pub(crate) async fn put_pack_chunk(
-    packs: &mut Packs,
-    header: v1::put_pack_chunk_request::Header,
+pub(crate) fn chunk_header(
+    kind: ImportKind,
+    digest: &[u8],
+    chunk: v1::Chunk,
+) -> v1::put_import_chunk_request::Header {
+    let (kind, import_digest) = (import_kind_number(kind), digest.to_vec());
+    v1::put_import_chunk_request::Header { kind, import_digest, chunk: Some(chunk) }
+}
+
+pub(crate) async fn put_import_chunk(
+    imports: &mut Imports,
+    header: v1::put_import_chunk_request::Header,
     bytes: &[u8],
 ) -> Result<(), tonic::Status> {
-    use v1::put_pack_chunk_request::Frame;
-    let frames = [Frame::Header(header), Frame::Data(bytes.to_vec())];
-    let frames = frames.map(|frame| v1::PutPackChunkRequest { frame: Some(frame) });
-    packs.put_chunk(tokio_stream::iter(frames)).await.map(|_| ())
+    use v1::put_import_chunk_request::Frame;
+    let data = bytes.chunks(1 << 20).map(|data| Frame::Data(data.to_vec()));
+    let frames: Vec<_> = std::iter::once(Frame::Header(header))
+        .chain(if bytes.is_empty() { vec![Frame::Data(Vec::new())] } else { data.collect() })
+        .map(|frame| v1::PutImportChunkRequest { frame: Some(frame) })
+        .collect();
+    imports.put_chunk(tokio_stream::iter(frames)).await.map(|_| ())
+}
+
+pub(crate) fn publish_import(kind: ImportKind, digest: &[u8], name: &str) -> v1::PublishImportRequest {
+    v1::PublishImportRequest { kind: import_kind_number(kind), digest: digest.to_vec(), name: name.into() }
+}
+
+pub(crate) async fn list_imports(connection: &Connection, kind: ImportKind) -> Vec<v1::ImportSummary> {
+    let request = v1::ListImportsRequest { kind: import_kind_number(kind) };
+    connection.imports().list(request).await.unwrap().into_inner().imports
 }
 
 /// Two base networks and the two copied from them at n = 1.
@@ -225,6 +283,7 @@ pub(crate) async fn submit(
         request_id: uuid::Uuid::from_u128(request).to_string(),
         grid_yaml: grid.into(),
         file_name: "grid.yaml".into(),
+        ..Default::default()
     };
     connection.studies().submit(request).await.map(tonic::Response::into_inner)
 }

@@ -8,11 +8,17 @@
 // Everything here is test code, also outside the test functions that clippy knows.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod acts;
+mod check;
+mod checkpoints;
 mod dashboard;
 mod flow;
 mod hang_ups;
 mod harness;
-mod packs;
+mod imports;
+mod outages;
+mod proofs;
+mod stale;
 mod start;
 mod tokens;
 mod worker;

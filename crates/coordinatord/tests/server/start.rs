@@ -7,9 +7,10 @@ use std::{
     process::{Command, Output},
 };
 
+use selffer_core::import::ImportKind;
 use selffer_proto::v1;
 
-use crate::harness::{Server, command, import_pack, remove_database};
+use crate::harness::{Server, command, import_pack, list_imports, remove_database};
 
 /// Runs a coordinator that is expected to end by itself; what it said.
 fn refusal(command: &mut Command) -> String {
@@ -104,7 +105,7 @@ async fn a_stop_ends_with_success_and_takes_postgresql_along() {
     let connection = server.connection();
     import_pack(&connection).await;
     let mut studies = connection.studies();
-    let packs = connection.packs().list(v1::ListPacksRequest {}).await.unwrap().into_inner().packs;
+    let packs = list_imports(&connection, ImportKind::Pack).await;
     assert_eq!(packs.len(), 1);
     studies.list_studies(v1::ListStudiesRequest {}).await.unwrap();
     let session = crate::harness::open_session(&connection, 1, "node").await;
@@ -131,6 +132,6 @@ async fn a_coordinator_that_was_killed_goes_on_where_it_was() {
     let server = Server::start_in(server.kill());
 
     assert!(server.token() == token);
-    let packs = server.connection().packs().list(v1::ListPacksRequest {}).await.unwrap().into_inner().packs;
+    let packs = list_imports(&server.connection(), ImportKind::Pack).await;
     assert_eq!(packs[0].name, "tiny");
 }
