@@ -26,8 +26,8 @@ pub struct Task {
     pub spec_json: String,
     /// The final checkpoint of the network that layers are copied from.
     pub source: Option<CheckpointId>,
-    /// The checkpoint to go on from.
-    pub resume: Option<CheckpointId>,
+    /// Checkpoints to go on from, newest first.
+    pub resume: Vec<CheckpointId>,
 }
 
 impl TryFrom<v1::Assignment> for Task {
@@ -43,7 +43,11 @@ impl TryFrom<v1::Assignment> for Task {
             key: convert::job_key("key", &assignment.key)?,
             spec_json: assignment.spec_json,
             source: checkpoint("source_checkpoint_id", &assignment.source_checkpoint_id)?,
-            resume: checkpoint("resume_checkpoint_id", &assignment.resume_checkpoint_id)?,
+            resume: assignment
+                .resume_checkpoint_ids
+                .iter()
+                .map(|id| convert::checkpoint_id("resume_checkpoint_ids", id))
+                .collect::<Result<_, _>>()?,
         })
     }
 }

@@ -1,60 +1,56 @@
 //! One attempt from its assignment to its end: confirm, fetch, train, upload, complete.
 //!
-//! However it ends, the coordinator is told once (completed, failed or given back), unless
-//! the lease is gone: then nobody wants to hear of it. Nothing of an attempt outlives it here
-//! but what went into the cache.
+//! One that an earlier daemon left is gone on with under the same claim, once the coordinator
+//! has said that it is still ours: from its result if it had ended, else from its newest
+//! local checkpoint, else from what it had published. What an attempt reads is gathered in [`crate::gather`]; how it ends is
+//! told in [`crate::ending`].
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use selffer_core::{
-    ids::{CheckpointId, Claim},
-    job::{FailureClass, Phase},
-    outcome::JobResult,
-    spec::JobSpec,
-};
+use selffer_core::{ids::CheckpointId, job::FailureClass, outcome::JobResult};
 use selffer_proto::v1::{self, CheckpointKind};
-use tokio::time::timeout;
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::{
     ambient,
     assignment::{End, Task},
-    cache::{Cached, EntryName},
+    cache::Cached,
     calls::patiently,
     daemon::Daemon,
-    fetch::{Fetch, FetchError},
+    device::Place,
+    folder::AttemptFolder,
     inputs::Inputs,
     lease::{Lease, Order},
     log_sender::LogSender,
     logs::AttemptLog,
-    protocol::{Device, Request, Saved},
-    telling::Telling,
+    points,
+    protocol::{Request, Saved},
+    reclaim::Left,
+    soundness::Wanted,
+    trainer_lock,
     training::{Trained, Training},
     uploads,
 };
 
-/// How long the last words of an attempt's log may take.
-const LAST_WORDS_WITHIN: Duration = Duration::from_secs(5);
+/// How long the trainer of an earlier daemon may take to write its checkpoint and end.
+const EARLIER_TRAINER_WITHIN: Duration = Duration::from_secs(30);
 
 /// One attempt under way.
-struct Attempt<'a> {
-    daemon: &'a Daemon,
-    device: Device,
-    task: &'a Task,
-    lease: Arc<Lease>,
-    log: Arc<AttemptLog>,
-    folder: PathBuf,
+pub(crate) struct Attempt<'a> {
+    pub(crate) daemon: &'a Daemon,
+    pub(crate) place: &'a Place,
+    pub(crate) task: &'a Task,
+    pub(crate) lease: Arc<Lease>,
+    pub(crate) log: Arc<AttemptLog>,
+    pub(crate) folder: AttemptFolder,
 }
 
 /// Runs one attempt to its end.
 ///
 /// A daemon that was told to stop since the claim gives the lease back at once.
-pub async fn run(daemon: &Daemon, device: Device, task: Task, stop: &CancellationToken) {
+pub async fn run(daemon: &Daemon, place: &Place, task: Task, stop: &CancellationToken) {
     let session = &daemon.session;
     let claim = task.claim;
     let lease = Arc::new(Lease::new(claim, ambient::now()));
@@ -64,16 +60,28 @@ pub async fn run(daemon: &Daemon, device: Device, task: Task, stop: &Cancellatio
         lease.order(Order::Stop);
     }
     let log = Arc::new(AttemptLog::default());
-    let folder = daemon.attempts.join(claim.claim_id.to_string());
+    let folder = AttemptFolder::at(daemon.attempts.join(claim.claim_id.to_string()));
     let sender = LogSender::start(session.clone(), claim, log.clone());
-    let attempt = Attempt { daemon, device, task: &task, lease, log, folder };
+    let attempt = Attempt { daemon, place, task: &task, lease, log, folder };
 
     let ended = attempt.confirm_and_work().await;
-    attempt.settle(ended, sender).await;
+    attempt.end(ended, sender).await;
+}
 
-    session.leases.release(claim);
-    // What stays goes when the next daemon starts here.
-    let _ = std::fs::remove_dir_all(&attempt.folder);
+/// Goes on with an attempt that an earlier daemon left; its lease is held already.
+pub async fn go_on(daemon: &Daemon, place: &Place, left: Left) {
+    let Left { task, lease, folder, .. } = left;
+    let log = Arc::new(AttemptLog::default());
+    let attempt = Attempt { daemon, place, task: &task, lease, log: log.clone(), folder };
+
+    // Before that, the coordinator would take nothing that is said about it.
+    let affirmed = attempt.until_affirmed().await;
+    let sender = LogSender::go_on(daemon.session.clone(), task.claim, log);
+    let ended = match affirmed {
+        Ok(()) => attempt.take_up_and_work().await,
+        Err(end) => Err(end),
+    };
+    attempt.end(ended, sender).await;
 }
 
 impl Attempt<'_> {
@@ -85,15 +93,102 @@ impl Attempt<'_> {
         }
         let Task { claim, attempt, name, .. } = self.task;
         info!(job_id = %claim.job_id, attempt, name, "attempt started");
-        let inputs = tokio::select! {
-            biased;
-            () = self.lease.until(Order::Stop) => return Err(self.ordered_end(false)),
-            inputs = self.fetch() => inputs?,
-        };
-        std::fs::create_dir_all(&self.folder).map_err(|error| {
-            let message = format!("cannot make {}: {error}", self.folder.display());
+        self.folder.create(&self.place.worker, self.task).map_err(|error| {
+            let message = format!("cannot write to {}: {error}", self.folder.path().display());
             End::failed(FailureClass::Infrastructure, message)
         })?;
+        self.work(None, &self.task.resume).await
+    }
+
+    async fn until_affirmed(&self) -> Result<(), End> {
+        tokio::select! {
+            biased;
+            () = self.lease.until(Order::Drop) => Err(End::Dropped),
+            () = self.lease.until_affirmed() => Ok(()),
+        }
+    }
+
+    async fn take_up_and_work(&self) -> Result<(JobResult, Saved), End> {
+        tokio::select! {
+            biased;
+            () = self.lease.until(Order::Drop) => return Err(End::Dropped),
+            is_free = trainer_lock::until_free(&self.folder, EARLIER_TRAINER_WITHIN) => if !is_free {
+                let message = "the trainer of an earlier daemon does not end";
+                return Err(End::failed(FailureClass::Infrastructure, message));
+            }
+        }
+        points::read(&self.folder).into_iter().for_each(|point| self.lease.add_metric(point));
+        let (outcome, local) = self.what_is_left().await?;
+        let Task { claim, attempt, name, .. } = self.task;
+        let iteration =
+            outcome.as_ref().map(|(_, saved)| saved).or(local.as_ref()).map(|saved| saved.iteration);
+        self.lease.advance(iteration.unwrap_or(0), None, ambient::now());
+        info!(job_id = %claim.job_id, attempt, name, ?iteration, "going on with an attempt that an earlier daemon left");
+        if let Some(ended) = outcome {
+            self.log.remark("a daemon that died had trained this network to its end");
+            return Ok(ended);
+        }
+        let place = local.as_ref().map(|local| format!("iteration {}", local.iteration));
+        let place = place.unwrap_or_else(|| "nothing of its own".to_owned());
+        self.log.remark(format_args!("a daemon that died left this attempt; going on from {place}"));
+        let resume = match local {
+            Some(_) => Vec::new(),
+            None => self.published_by_now().await,
+        };
+        self.work(local, &resume).await
+    }
+
+    /// What the coordinator has by now to go on from. The task says what it had before this
+    /// attempt, which must do if there is no answer.
+    async fn published_by_now(&self) -> Vec<CheckpointId> {
+        let session = &self.daemon.session;
+        // A claim that was granted is answered with its lease as it is.
+        let again = patiently("Claim", || async {
+            let request = v1::ClaimRequest {
+                session_id: session.id(),
+                worker: self.place.worker.clone(),
+                claim_id: self.task.claim.claim_id.0.to_vec(),
+                wait_ms: 0,
+                cached_checkpoints: Vec::new(),
+            };
+            session.workers().claim(request).await
+        });
+        let answer = tokio::select! {
+            biased;
+            () = self.lease.until(Order::Stop) => None,
+            answer = again => answer.ok(),
+        };
+        let task = answer.and_then(|answer| Task::try_from(answer.into_inner().assignment?).ok());
+        let ours = task.filter(|task| task.claim == self.task.claim);
+        ours.map_or_else(|| self.task.resume.clone(), |task| task.resume)
+    }
+
+    async fn what_is_left(&self) -> Result<(Option<(JobResult, Saved)>, Option<Saved>), End> {
+        let (wanted, folder, log) = (self.wanted(), self.folder.clone(), self.log.clone());
+        let look = spawn_blocking(move || {
+            let outcome = wanted.outcome(&folder, |problem| log.remark(problem));
+            let local = match outcome {
+                Some(_) => None,
+                None => wanted.newest(&folder, |problem| log.remark(problem)),
+            };
+            (outcome, local)
+        });
+        look.await.map_err(|error| End::failed(FailureClass::Infrastructure, error.to_string()))
+    }
+
+    /// What a checkpoint must be to go on from it here.
+    pub(crate) fn wanted(&self) -> Wanted {
+        Wanted { key: self.task.key, device_kind: self.place.kind.clone() }
+    }
+
+    /// From everything being there to a result; `local` is what an earlier daemon left, `resume`
+    /// what is tried without it.
+    async fn work(&self, local: Option<Saved>, resume: &[CheckpointId]) -> Result<(JobResult, Saved), End> {
+        let inputs = tokio::select! {
+            biased;
+            () = self.lease.until(Order::Stop) => return Err(self.stop_before_training(local).await),
+            inputs = self.gather(resume) => inputs?,
+        };
         let training = Training {
             executable: &self.daemon.executable,
             session: &self.daemon.session,
@@ -102,17 +197,29 @@ impl Attempt<'_> {
             inputs: &inputs,
             cache: &self.daemon.cache,
         };
-        let request = self.request(&inputs);
-        match training.run(&request).await? {
+        let request = self.request(&inputs, local.as_ref());
+        match training.run(&request, local).await? {
             Trained::Finished { result, saved } => Ok((*result, saved)),
-            Trained::Stopped(saved) => {
-                let publish =
-                    uploads::publish(&self.daemon.session, &self.lease, CheckpointKind::Intermediate, &saved);
-                tokio::select! {
-                    () = self.lease.until(Order::Drop) => return Err(End::Dropped),
-                    published = publish => published?,
-                };
-                Err(End::Stopped { started: true })
+            Trained::Stopped(saved) => Err(self.publish_and_stop(&saved).await),
+        }
+    }
+
+    async fn stop_before_training(&self, local: Option<Saved>) -> End {
+        match local {
+            Some(local) => self.publish_and_stop(&local).await,
+            None => self.ordered_end(false),
+        }
+    }
+
+    async fn publish_and_stop(&self, saved: &Saved) -> End {
+        let session = &self.daemon.session;
+        tokio::select! {
+            () = self.lease.until(Order::Drop) => End::Dropped,
+            published = uploads::publish(session, &self.lease, CheckpointKind::Intermediate, saved) => {
+                match published {
+                    Ok(_) => End::Stopped { started: true },
+                    Err(error) => error.into(),
+                }
             }
         }
     }
@@ -129,51 +236,20 @@ impl Attempt<'_> {
         })
     }
 
-    async fn fetch(&self) -> Result<Inputs, End> {
-        let spec: JobSpec = serde_json::from_str(&self.task.spec_json).map_err(|error| {
-            End::failed(FailureClass::Invalid, format!("the job's spec cannot be read: {error}"))
-        })?;
-        let Daemon { session, cache, .. } = self.daemon;
-        let fetch = Fetch { session, cache, lease: &self.lease };
-        let pack = fetch.pack(spec.pack).await?;
-        let source = match self.task.source {
-            Some(id) => Some(fetch.checkpoint(id).await.map_err(source_end)?),
-            None => None,
-        };
-        let resume = match self.task.resume {
-            Some(id) => self.fetch_resume(&fetch, id).await?,
-            None => None,
-        };
-        Ok(Inputs { spec, pack, source, resume })
-    }
-
-    // A checkpoint that is gone costs work, not the job.
-    async fn fetch_resume(&self, fetch: &Fetch<'_>, id: CheckpointId) -> Result<Option<Cached>, End> {
-        match fetch.checkpoint(id).await {
-            Ok(cached) => Ok(Some(cached)),
-            Err(error @ (FetchError::Missing { .. } | FetchError::Refused { .. })) => {
-                self.log.remark(format_args!("starting over: {error}"));
-                Ok(None)
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    fn telling(&self) -> Telling<'_> {
-        Telling { session: &self.daemon.session, lease: &self.lease }
-    }
-
-    fn request(&self, inputs: &Inputs) -> Request {
+    fn request(&self, inputs: &Inputs, local: Option<&Saved>) -> Request {
         let folder = |cached: &Cached| cached.folder.clone();
+        let local = local.map(|local| local.folder.clone());
+        let every_ms = |every: Duration| u64::try_from(every.as_millis()).unwrap_or(u64::MAX).max(1);
         Request {
             key: self.task.key,
             spec: inputs.spec.clone(),
             pack: folder(&inputs.pack),
             source: inputs.source.as_ref().map(folder),
-            resume: inputs.resume.as_ref().map(folder),
-            device: self.device,
-            checkpoint_every_s: self.daemon.checkpoint_every.map(|every| every.as_secs()),
-            folder: self.folder.clone(),
+            imported: inputs.imported.as_ref().map(folder),
+            resume: local.into_iter().chain(inputs.resume.as_ref().map(folder)).collect(),
+            device: self.place.device,
+            checkpoint_every_ms: self.daemon.checkpoint_every.map(every_ms),
+            folder: self.folder.path().to_owned(),
         }
     }
 
@@ -183,69 +259,4 @@ impl Attempt<'_> {
             Order::Stop | Order::GoOn => End::Stopped { started },
         }
     }
-
-    // The last words go first: nothing of an attempt is taken once it has ended.
-    async fn settle(&self, ended: Result<(JobResult, Saved), End>, sender: LogSender) {
-        let ended = match ended {
-            Ok((result, saved)) => self.finish(&result, &saved, sender).await,
-            Err(end) => {
-                if !matches!(end, End::Dropped) {
-                    let last_words = sender.finish();
-                    let metrics = self.daemon.session.flush_metrics(&self.lease);
-                    let _ = timeout(LAST_WORDS_WITHIN, async { tokio::join!(last_words, metrics) }).await;
-                }
-                Err(end)
-            }
-        };
-        let Task { claim: Claim { job_id, .. }, attempt, name, .. } = self.task;
-        let told = match ended {
-            Ok(()) => return info!(%job_id, attempt, name, "attempt succeeded"),
-            Err(End::Dropped) => return info!(%job_id, attempt, name, "attempt dropped: its lease is gone"),
-            Err(End::Stopped { started }) => {
-                info!(%job_id, attempt, name, "attempt given back");
-                self.telling().give_back(started).await
-            }
-            Err(End::Failed(failure)) => {
-                warn!(%job_id, attempt, name, class = ?failure.class, failure = failure.message, "attempt failed");
-                self.telling().fail(&failure).await
-            }
-        };
-        if let Err(status) = told {
-            info!(%job_id, attempt, reason = status.message(), "the end of the attempt was not taken");
-        }
-    }
-
-    async fn finish(&self, result: &JobResult, saved: &Saved, sender: LogSender) -> Result<(), End> {
-        self.lease.enter(Phase::Uploading, ambient::now());
-        let session = &self.daemon.session;
-        session.news.notify_one();
-        let ended = async {
-            let upload = uploads::publish(session, &self.lease, CheckpointKind::Final, saved);
-            let last_words = timeout(LAST_WORDS_WITHIN, sender.finish());
-            let (id, ..) = tokio::join!(upload, session.flush_metrics(&self.lease), last_words);
-            let id = id?;
-            self.keep(id, result, &saved.folder);
-            self.telling().complete(id, result).await
-        };
-        tokio::select! {
-            () = self.lease.until(Order::Drop) => Err(End::Dropped),
-            ended = ended => ended,
-        }
-    }
-
-    // A dependant often comes to the worker that trained its source.
-    fn keep(&self, id: CheckpointId, result: &JobResult, folder: &Path) {
-        let name = EntryName::checkpoint(id);
-        let cache = &self.daemon.cache;
-        let kept = cache.admit(&name, folder).and_then(|_| cache.note_weights(&name, result.weights_digest));
-        if let Err(error) = kept {
-            info!(%error, "the final checkpoint was not kept in the cache");
-        }
-    }
-}
-
-// The source's network is trained; that its checkpoint is not there now is not this job's fault.
-fn source_end(error: FetchError) -> End {
-    let message = format!("the source network: {:#}", anyhow::Error::from(error));
-    End::failed(FailureClass::Infrastructure, message)
 }

@@ -28,6 +28,12 @@ impl EntryName {
         Self(format!("pack-{digest}"))
     }
 
+    /// The imported weights of this digest.
+    #[must_use]
+    pub fn weights(digest: Digest) -> Self {
+        Self(format!("weights-{digest}"))
+    }
+
     /// The published checkpoint of this id.
     #[must_use]
     pub fn checkpoint(id: CheckpointId) -> Self {

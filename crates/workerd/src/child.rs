@@ -33,6 +33,9 @@ use crate::{
 
 /// How long a trainer may take to end after its last line.
 const END_WITHIN: Duration = Duration::from_secs(20);
+/// Signals by which people and service managers end a process.
+const SENT_FROM_OUTSIDE: [Signal; 5] =
+    [Signal::SIGKILL, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
 /// How much of the log's end is searched for evidence, in bytes.
 const EVIDENCE_BYTES: usize = 16 << 10;
 
@@ -160,6 +163,14 @@ fn failure_of(status: Option<ExitStatus>, log_tail: &str, kernel_killed: bool) -
         let message = "the kernel killed the trainer for want of memory".into();
         return Some(failure(FailureClass::OutOfMemory, message));
     }
+    // A process does not send itself these, and this daemon sends them only to trainers whose
+    // verdict it does not ask for.
+    if let Some(signal) = signal.and_then(|signal| Signal::try_from(signal).ok())
+        && SENT_FROM_OUTSIDE.contains(&signal)
+    {
+        let message = format!("the trainer was killed from outside by {signal}, and not for want of memory");
+        return Some(failure(FailureClass::Infrastructure, message));
+    }
     let message = match panic_message(log_tail) {
         Some(panic) => format!("the trainer {panic}"),
         None => format!("the trainer ended with {status}"),
@@ -199,10 +210,20 @@ mod tests {
 
     #[test]
     fn a_kill_is_a_lack_of_memory_only_if_the_kernel_says_so() {
-        assert_eq!(class(9, "", false).unwrap().0, FailureClass::TrainerError);
+        assert_eq!(class(9, "", false).unwrap().0, FailureClass::Infrastructure);
         assert_eq!(class(9, "", true).unwrap().0, FailureClass::OutOfMemory);
         let log = "memory allocation of 99 bytes failed";
         assert_eq!(class(6, log, false).unwrap().0, FailureClass::OutOfMemory);
         assert_eq!(class(0, log, true), None);
+    }
+
+    #[test]
+    fn a_trainer_that_somebody_killed_is_not_at_fault_and_one_that_crashed_is() {
+        let (outside, message) = class(Signal::SIGTERM as i32, "", false).unwrap();
+        assert_eq!(outside, FailureClass::Infrastructure);
+        assert_eq!(message, "the trainer was killed from outside by SIGTERM, and not for want of memory");
+        for crash in [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGILL, Signal::SIGABRT] {
+            assert_eq!(class(crash as i32, "", false).unwrap().0, FailureClass::TrainerError, "{crash}");
+        }
     }
 }

@@ -60,9 +60,9 @@ pub struct WorkArguments {
     /// Most that cached packs and checkpoints may take, in GiB
     #[arg(long, value_name = "GIB", default_value_t = 20)]
     cache_gib: u64,
-    /// Seconds between the checkpoints of a training; 0 takes only the last
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    checkpoint_every: u64,
+    /// Time between the checkpoints of a training, as 90s or 5min; 0 takes only the last
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = humantime::parse_duration)]
+    checkpoint_every: Duration,
     /// File with the token [default: the one that coordinatord wrote for this user]
     #[arg(long, env = "SELFFER_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
@@ -128,8 +128,7 @@ impl Config {
             token_file: arguments.token_file,
             scratch,
             cache_bytes_max: arguments.cache_gib << 30,
-            checkpoint_every: (arguments.checkpoint_every > 0)
-                .then(|| Duration::from_secs(arguments.checkpoint_every)),
+            checkpoint_every: Some(arguments.checkpoint_every).filter(|every| !every.is_zero()),
             idle_exit: arguments.idle_exit.map(Duration::from_secs),
             log_format: arguments.log_format,
         })
@@ -196,5 +195,13 @@ mod tests {
         assert_eq!(config.devices[0].1, Device::Cpu { threads: 3 });
         assert_eq!(config.checkpoint_every, None);
         assert!(config.scratch.is_absolute());
+    }
+
+    #[test]
+    fn checkpoints_are_a_minute_apart_unless_told_otherwise() {
+        let every = |arguments: &str| config(&format!("workerd --cpu {arguments}")).unwrap().checkpoint_every;
+        assert_eq!(every(""), Some(Duration::from_secs(60)));
+        assert_eq!(every("--checkpoint-every 500ms"), Some(Duration::from_millis(500)));
+        assert!(config("workerd --cpu --checkpoint-every 60").is_err());
     }
 }

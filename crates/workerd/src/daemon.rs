@@ -1,5 +1,6 @@
 //! The daemon: one session, and for each device a loop of claim and attempt.
 //!
+//! It first goes on with what an earlier daemon on its scratch folder left.
 //! It ends when it is told to, when it has been idle for long enough, or when the coordinator
 //! wants none of it. Told to stop, it publishes a checkpoint of what runs, gives the leases
 //! back and closes its session, all within half a minute.
@@ -13,7 +14,6 @@ use std::{
 use anyhow::Context;
 use selffer_core::limits::CLAIM_WAIT_MAX_S;
 use selffer_proto::v1;
-use selffer_training::{DeviceError, DeviceRequest, device_kind, select_device};
 use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
@@ -29,8 +29,9 @@ use crate::{
     cache::Cache,
     calls::{CALL_WITHIN, is_stale},
     config::Config,
+    device::Place,
     lease::Order,
-    protocol::Device,
+    reclaim::{self, Left},
     scratch::Scratch,
     session::{Session, SessionError},
 };
@@ -61,13 +62,14 @@ pub struct Daemon {
 /// # Errors
 /// A device is not there, the scratch folder is not ours, or the coordinator wants no session.
 pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
-    let devices = config.devices.iter().map(|(worker, device)| describe(worker, *device));
-    let devices = devices.collect::<Result<Vec<_>, _>>()?;
+    let places = config.devices.iter().map(|(worker, device)| Place::find(worker, *device));
+    let places = places.collect::<Result<Vec<_>, _>>()?;
     let scratch = Scratch::take(&config.scratch)?;
     let cache = Cache::open(scratch.cache(), config.cache_bytes_max)
         .with_context(|| format!("cannot make {}", scratch.cache().display()))?;
     let executable = ambient::executable().context("cannot tell which program this is")?;
 
+    let devices = places.iter().map(Place::described).collect();
     let session = tokio::select! {
         session = Session::open(&config, devices) => Arc::new(session?),
         () = stop.cancelled() => return Ok(()),
@@ -80,25 +82,34 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         executable,
         checkpoint_every: config.checkpoint_every,
     });
-    let ended = daemon.serve(&config, &stop).await;
+    let left = reclaim::find(&daemon.attempts, &places).await;
+    // All of them before the first heartbeat: what that does not list is lost.
+    left.iter().for_each(|left| session.leases.hold(left.lease.clone()));
+    let workers = places.into_iter().map(|place| Worker {
+        daemon: daemon.clone(),
+        place,
+        idle_exit: config.idle_exit,
+        stop: stop.clone(),
+    });
+    let ended = daemon.serve(workers.collect(), left, &stop).await;
     session.close().await;
     Ok(ended?)
 }
 
 impl Daemon {
-    async fn serve(self: &Arc<Self>, config: &Config, stop: &CancellationToken) -> Result<(), SessionError> {
-        let mut workers = JoinSet::new();
-        for (worker, device) in &config.devices {
-            let worker = Worker {
-                daemon: self.clone(),
-                name: worker.clone(),
-                device: *device,
-                idle_exit: config.idle_exit,
-                stop: stop.clone(),
-            };
-            workers.spawn(worker.work());
+    async fn serve(
+        &self,
+        workers: Vec<Worker>,
+        mut left: Vec<Left>,
+        stop: &CancellationToken,
+    ) -> Result<(), SessionError> {
+        let mut working = JoinSet::new();
+        for worker in workers {
+            let of_worker = left.extract_if(.., |left| left.worker == worker.place.worker);
+            let of_worker = of_worker.collect();
+            working.spawn(worker.work(of_worker));
         }
-        let all_ended = async { while workers.join_next().await.is_some() {} };
+        let all_ended = async { while working.join_next().await.is_some() {} };
         let told_to_stop = async {
             stop.cancelled().await;
             self.session.leases.order_all(Order::Stop);
@@ -118,15 +129,17 @@ impl Daemon {
 /// One device, and its loop.
 struct Worker {
     daemon: Arc<Daemon>,
-    name: String,
-    device: Device,
+    place: Place,
     idle_exit: Option<Duration>,
     stop: CancellationToken,
 }
 
 impl Worker {
     // Never cancelled in an attempt: an attempt ends by its lease's orders.
-    async fn work(self) {
+    async fn work(self, left: Vec<Left>) {
+        for left in left {
+            attempt::go_on(&self.daemon, &self.place, left).await;
+        }
         let mut claim_id = ambient::claim_id();
         let mut idle_since = ambient::now();
         let mut told = String::new();
@@ -146,7 +159,7 @@ impl Worker {
                 Ok(None) => {}
                 Err(status) => {
                     if told != status.message() {
-                        info!(worker = self.name, code = ?status.code(), reason = status.message(), "no claim taken");
+                        info!(worker = self.place.worker, code = ?status.code(), reason = status.message(), "no claim taken");
                         told = status.message().to_owned();
                     }
                     // The heartbeat finds out if the session is gone.
@@ -175,7 +188,7 @@ impl Worker {
         let cached = self.daemon.cache.weights();
         let request = v1::ClaimRequest {
             session_id: session.id(),
-            worker: self.name.clone(),
+            worker: self.place.worker.clone(),
             claim_id,
             wait_ms: wait.as_millis() as u64,
             cached_checkpoints: cached.iter().map(|digest| digest.0.to_vec()).collect(),
@@ -187,7 +200,7 @@ impl Worker {
 
     async fn attempt(&self, assignment: v1::Assignment) {
         match Task::try_from(assignment) {
-            Ok(task) => attempt::run(&self.daemon, self.device, task, &self.stop).await,
+            Ok(task) => attempt::run(&self.daemon, &self.place, task, &self.stop).await,
             // Unconfirmed, the lease returns by itself.
             Err(error) => warn!(%error, "an assignment cannot be read"),
         }
@@ -201,19 +214,6 @@ fn uses_up(claimed: &Result<Option<v1::Assignment>, Status>) -> bool {
         // The answer that brought a job was lost for so long that its lease is over.
         Err(status) => is_stale(status),
     }
-}
-
-fn describe(worker: &str, device: Device) -> Result<v1::Device, DeviceError> {
-    let (request, threads) = match device {
-        Device::Cpu { threads } => (DeviceRequest::Cpu, threads),
-        Device::Gpu { index } => (DeviceRequest::Gpu(index), 0),
-    };
-    Ok(v1::Device {
-        worker: worker.to_owned(),
-        kind: device_kind(select_device(request)?),
-        threads: threads as u32,
-        memory_bytes: ambient::memory_bytes(),
-    })
 }
 
 #[cfg(test)]

@@ -1,21 +1,24 @@
-//! Getting packs and checkpoints from the coordinator into the cache.
+//! Getting packs, imported weights and checkpoints from the coordinator into the cache.
 //!
 //! What is there already is not fetched, and nothing incomplete is ever seen by a trainer.
 //! Putting chunks together is [`crate::assemble`]'s.
 
-use std::io;
+use std::{io, path::Path};
 
 use futures_util::FutureExt;
 use selffer_artifacts::ArtifactError;
 use selffer_core::{
     artifact::{Chunk, Manifest, ManifestError},
     ids::{CheckpointId, Digest},
+    import::ImportKind,
     job::FailureClass,
-    pack::MANIFEST_FILE,
 };
-use selffer_data::{Pack, PackError};
+use selffer_data::{
+    Pack, PackError,
+    weights::{Weights, WeightsError},
+};
 use selffer_proto::{
-    convert::{ConvertError, required},
+    convert::{ConvertError, import_kind_number, import_manifest, required},
     v1::{self, ChunkFrame},
 };
 use tokio::task::{JoinError, spawn_blocking};
@@ -37,13 +40,13 @@ pub enum FetchError {
     /// It is not in the coordinator's store.
     #[error("{what} is not in the store")]
     Missing {
-        /// Pack or checkpoint, with its identity.
+        /// Pack, weights or checkpoint, with its identity.
         what: String,
     },
     /// The coordinator does not give it.
     #[error("the coordinator does not give {what}: {}", .status.message())]
     Refused {
-        /// Pack or checkpoint, with its identity.
+        /// Pack, weights or checkpoint, with its identity.
         what: String,
         /// Its answer.
         status: Status,
@@ -54,9 +57,11 @@ pub enum FetchError {
     /// The manifest makes no sense.
     #[error("the manifest makes no sense")]
     Manifest(#[from] ManifestError),
-    /// The pack's manifest is another pack's.
-    #[error("pack {asked} came with the manifest of {came}")]
-    OtherPack {
+    /// The manifest is another import's.
+    #[error("{kind} {asked} came with the manifest of {came}")]
+    OtherImport {
+        /// What it is.
+        kind: ImportKind,
         /// What was asked for.
         asked: Digest,
         /// What came.
@@ -71,6 +76,9 @@ pub enum FetchError {
     /// What came is no pack.
     #[error("what came is no pack")]
     Pack(#[from] PackError),
+    /// What came is no weights.
+    #[error("what came is no weights")]
+    Weights(#[from] WeightsError),
     /// The work on it panicked.
     #[error("putting it together broke off")]
     BrokeOff(#[from] JoinError),
@@ -81,8 +89,21 @@ impl FetchError {
     #[must_use]
     pub fn class(&self) -> FailureClass {
         match self {
-            Self::Missing { .. } | Self::OtherPack { .. } | Self::Pack(_) => FailureClass::Invalid,
+            Self::Missing { .. } | Self::OtherImport { .. } | Self::Pack(_) | Self::Weights(_) => {
+                FailureClass::Invalid
+            }
             _ => FailureClass::Infrastructure,
+        }
+    }
+
+    /// Whether what was asked for is lost or makes no sense, whoever fetches it; else something
+    /// is wrong with this machine or the coordinator just now.
+    #[must_use]
+    pub fn is_of_the_thing(&self) -> bool {
+        match self {
+            Self::Missing { .. } | Self::Answer(_) | Self::Manifest(_) => true,
+            Self::Refused { status, .. } => matches!(status.code(), Code::NotFound | Code::DataLoss),
+            _ => false,
         }
     }
 }
@@ -104,31 +125,44 @@ impl Fetch<'_> {
     /// # Errors
     /// It is not in the store, comes wrong, or cannot be kept.
     pub async fn pack(&self, digest: Digest) -> Result<Cached, FetchError> {
-        let name = EntryName::pack(digest);
+        self.import(ImportKind::Pack, digest, EntryName::pack(digest)).await
+    }
+
+    /// The imported weights of this digest, from the cache if they are there.
+    ///
+    /// # Errors
+    /// They are not in the store, come wrong, or cannot be kept.
+    pub async fn weights(&self, digest: Digest) -> Result<Cached, FetchError> {
+        self.import(ImportKind::Weights, digest, EntryName::weights(digest)).await
+    }
+
+    async fn import(&self, kind: ImportKind, digest: Digest, name: EntryName) -> Result<Cached, FetchError> {
         let _alone = self.cache.fetching.lock().await;
         if let Some(cached) = self.cache.get(&name) {
             return Ok(cached);
         }
-        let what = || format!("pack {}", digest.short());
-        let answer = patiently("GetPack", || async {
-            let selector = Some(v1::get_pack_request::Selector::Digest(digest.0.to_vec()));
-            self.session.packs().get(v1::GetPackRequest { selector }).await
+        let what = || format!("{kind} {}", digest.short());
+        let answer = patiently("GetImport", || async {
+            let selector = Some(v1::get_import_request::Selector::Digest(digest.0.to_vec()));
+            let request = v1::GetImportRequest { kind: import_kind_number(kind), selector };
+            self.session.imports().get(request).await
         });
         let answer = answer.await.map_err(|status| refused(what(), status))?.into_inner();
         let came = Digest::of(answer.manifest_json.as_bytes());
         if came != digest {
-            return Err(FetchError::OtherPack { asked: digest, came });
+            return Err(FetchError::OtherImport { kind, asked: digest, came });
         }
+        let import = import_manifest("manifest_json", kind, &answer.manifest_json)?;
         let manifest: Manifest = required("manifest", answer.manifest)?;
-        info!(pack = %digest, bytes = manifest.bytes(), "fetching a pack");
+        info!(%kind, %digest, bytes = manifest.bytes(), "fetching an import");
 
         let part = self.cache.part(&name)?;
         let done = || self.lease.chunk_done(ambient::now());
-        let read = |chunk| self.read_of_pack(digest, chunk).boxed();
+        let read = |chunk| self.read_of_import(kind, digest, chunk).boxed();
         assemble(&manifest, &part, &read, &done).await.map_err(|error| broken(what(), error))?;
-        std::fs::write(part.join(MANIFEST_FILE), answer.manifest_json)?;
+        std::fs::write(part.join(import.file_name()), answer.manifest_json)?;
         let folder = part.clone();
-        spawn_blocking(move || Pack::open(&folder)?.verify()).await??;
+        spawn_blocking(move || verify(kind, &folder)).await??;
         Ok(self.cache.admit(&name, &part)?)
     }
 
@@ -157,10 +191,18 @@ impl Fetch<'_> {
         Ok(self.cache.admit(&name, &part)?)
     }
 
-    async fn read_of_pack(&self, pack: Digest, chunk: Chunk) -> Result<Vec<u8>, Status> {
-        let request =
-            v1::ReadPackChunkRequest { pack_digest: pack.0.to_vec(), digest: chunk.digest.0.to_vec() };
-        collect(self.session.packs().read_chunk(request).await?, chunk.bytes).await
+    async fn read_of_import(
+        &self,
+        kind: ImportKind,
+        import: Digest,
+        chunk: Chunk,
+    ) -> Result<Vec<u8>, Status> {
+        let request = v1::ReadImportChunkRequest {
+            kind: import_kind_number(kind),
+            import_digest: import.0.to_vec(),
+            digest: chunk.digest.0.to_vec(),
+        };
+        collect(self.session.imports().read_chunk(request).await?, chunk.bytes).await
     }
 
     async fn read_of_checkpoint(&self, id: CheckpointId, chunk: Chunk) -> Result<Vec<u8>, Status> {
@@ -168,6 +210,14 @@ impl Fetch<'_> {
             v1::ReadCheckpointChunkRequest { checkpoint_id: id.to_string(), digest: chunk.digest.0.to_vec() };
         collect(self.session.checkpoints().read_chunk(request).await?, chunk.bytes).await
     }
+}
+
+fn verify(kind: ImportKind, folder: &Path) -> Result<(), FetchError> {
+    match kind {
+        ImportKind::Pack => Pack::open(folder)?.verify()?,
+        ImportKind::Weights => Weights::open(folder)?.verify()?,
+    }
+    Ok(())
 }
 
 // Not a byte more than declared is held, whatever is sent.
@@ -195,5 +245,24 @@ fn refused(what: String, status: Status) -> FetchError {
     match status.code() {
         Code::NotFound => FetchError::Missing { what },
         _ => FetchError::Refused { what, status },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trouble_with_fetching_is_not_the_fault_of_what_is_fetched() {
+        let refused = |code| refused("checkpoint 7".to_owned(), Status::new(code, "no"));
+        for lost in [refused(Code::NotFound), refused(Code::DataLoss)] {
+            assert!(lost.is_of_the_thing(), "{lost}");
+        }
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        let kept = ArtifactError::File { action: "write", path: "part".into(), source: full() };
+        for trouble in [refused(Code::Internal), FetchError::Cache(full()), kept.into()] {
+            assert!(!trouble.is_of_the_thing(), "{trouble}");
+            assert_eq!(trouble.class(), FailureClass::Infrastructure, "{trouble}");
+        }
     }
 }

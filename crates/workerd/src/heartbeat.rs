@@ -102,11 +102,12 @@ impl Session {
         let Some(lease) = self.leases.get(claim) else { return };
         lease.metrics_stored(verdict.metrics_stored);
         match v1::Verdict::try_from(verdict.verdict) {
-            Ok(v1::Verdict::Revoked) => lease.order(Order::Drop),
+            Ok(v1::Verdict::Revoked) => return lease.order(Order::Drop),
             Ok(v1::Verdict::Cancel) => lease.order(Order::Stop),
             // A verdict of a newer program is none of which we know that it ends something.
             Ok(v1::Verdict::Ok | v1::Verdict::Unspecified) | Err(_) => {}
         }
+        lease.affirm();
     }
 
     // A coordinator that does not let us in may hand our jobs to others all the same.
@@ -172,5 +173,29 @@ mod tests {
         }
 
         assert!(!*session.trusted.borrow());
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_job_is_stopped_and_a_revoked_one_dropped() {
+        let session = Session::silent_for(Duration::ZERO);
+        let verdicts = [
+            (v1::Verdict::Ok, Order::GoOn, true),
+            (v1::Verdict::Cancel, Order::Stop, true),
+            (v1::Verdict::Revoked, Order::Drop, false),
+        ];
+        for (index, (verdict, order, affirmed)) in verdicts.into_iter().enumerate() {
+            let claim = Claim { job_id: JobId(Uuid::nil()), claim_id: ClaimId([index as u8; 16]) };
+            let lease = Arc::new(Lease::left(claim, ambient::now()));
+            session.leases.hold(lease.clone());
+
+            session.obey(v1::JobVerdict {
+                claim: Some(claim.into()),
+                verdict: verdict.into(),
+                metrics_stored: 0,
+            });
+
+            assert_eq!(lease.ordered(), order, "{verdict:?}");
+            assert_eq!(lease.is_affirmed(), affirmed, "{verdict:?}");
+        }
     }
 }

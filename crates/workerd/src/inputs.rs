@@ -20,6 +20,8 @@ pub struct Inputs {
     pub pack: Cached,
     /// The source network's final checkpoint.
     pub source: Option<Cached>,
+    /// The imported weights that layers are copied from.
+    pub imported: Option<Cached>,
     /// The checkpoint to go on from.
     pub resume: Option<Cached>,
 }
@@ -30,6 +32,7 @@ impl Inputs {
         let damaged = match input {
             Input::Pack => Some(&self.pack),
             Input::Source => self.source.as_ref(),
+            Input::Imported => self.imported.as_ref(),
             Input::Resume => self.resume.as_ref(),
         };
         let Some(damaged) = damaged else { return };

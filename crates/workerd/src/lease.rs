@@ -30,6 +30,8 @@ pub struct Lease {
     /// Its token.
     pub claim: Claim,
     order: watch::Sender<Order>,
+    // Whether the coordinator has said to this daemon that the claim is current.
+    affirmed: watch::Sender<bool>,
     live: Mutex<Live>,
 }
 
@@ -42,6 +44,8 @@ struct Live {
     progressed_at: Instant,
     // Not acknowledged yet, in order of their sequence.
     metrics: VecDeque<MetricPoint>,
+    // What has a smaller sequence was there already.
+    metrics_next: u32,
 }
 
 /// What a heartbeat says about a leased job.
@@ -74,8 +78,39 @@ impl Lease {
             phase_done: 0,
             progressed_at: now,
             metrics: VecDeque::new(),
+            metrics_next: 0,
         };
-        Self { claim, order: watch::Sender::new(Order::GoOn), live: Mutex::new(live) }
+        Self {
+            claim,
+            order: watch::Sender::new(Order::GoOn),
+            affirmed: watch::Sender::new(true),
+            live: Mutex::new(live),
+        }
+    }
+
+    /// A job that an earlier daemon left; whether it is still ours, the coordinator must say.
+    #[must_use]
+    pub fn left(claim: Claim, now: Instant) -> Self {
+        let lease = Self::new(claim, now);
+        lease.affirmed.send_replace(false);
+        lease
+    }
+
+    /// The coordinator says that the claim is current.
+    pub fn affirm(&self) {
+        self.affirmed.send_replace(true);
+    }
+
+    /// Whether the coordinator has said that the claim is current.
+    #[must_use]
+    pub fn is_affirmed(&self) -> bool {
+        *self.affirmed.borrow()
+    }
+
+    /// Waits until the coordinator has said that the claim is current.
+    pub async fn until_affirmed(&self) {
+        // The sender lives in self, so this cannot end early.
+        let _ = self.affirmed.subscribe().wait_for(|affirmed| *affirmed).await;
     }
 
     /// Orders at least this.
@@ -123,9 +158,14 @@ impl Lease {
         live.progressed_at = now;
     }
 
-    /// Keeps a point until the coordinator has it.
+    /// Keeps a point until the coordinator has it. One that was there before is the same
+    /// again: the trainer has gone over those iterations twice.
     pub fn add_metric(&self, point: MetricPoint) {
-        self.live().metrics.push_back(point);
+        let mut live = self.live();
+        if point.sequence >= live.metrics_next {
+            live.metrics_next = point.sequence + 1;
+            live.metrics.push_back(point);
+        }
     }
 
     /// Every point with a smaller sequence is stored.
@@ -244,5 +284,16 @@ mod tests {
         assert_eq!(report.age_s, 4.0);
         lease.metrics_stored(3);
         assert_eq!(lease.owes_metrics(), 0);
+    }
+
+    #[test]
+    fn points_that_come_again_are_not_sent_again() {
+        let lease = lease(crate::ambient::now());
+        let point = |sequence| MetricPoint { sequence, iteration: 0, value: MetricValue::TrainingLoss(1.0) };
+        (5..8).for_each(|sequence| lease.add_metric(point(sequence)));
+        lease.metrics_stored(7);
+        (6..9).for_each(|sequence| lease.add_metric(point(sequence)));
+        let report = lease.report(crate::ambient::now());
+        assert_eq!(report.metrics.iter().map(|point| point.sequence).collect::<Vec<_>>(), [7, 8]);
     }
 }

@@ -28,19 +28,29 @@ pub struct LogSender {
 }
 
 /// How far the log is sent.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Sent {
     // Position within all text there was here.
     here: u64,
-    // Bytes that the coordinator has.
-    there: u64,
+    // Bytes that the coordinator has; none if it must be asked.
+    there: Option<u64>,
 }
 
 impl LogSender {
     /// Starts sending.
     #[must_use]
     pub fn start(session: Arc<Session>, claim: Claim, log: Arc<AttemptLog>) -> Self {
-        let sent = Arc::<tokio::sync::Mutex<Sent>>::default();
+        Self::start_at(Some(0), session, claim, log)
+    }
+
+    /// Starts sending, after what an earlier daemon has sent of this attempt's log.
+    #[must_use]
+    pub fn go_on(session: Arc<Session>, claim: Claim, log: Arc<AttemptLog>) -> Self {
+        Self::start_at(None, session, claim, log)
+    }
+
+    fn start_at(there: Option<u64>, session: Arc<Session>, claim: Claim, log: Arc<AttemptLog>) -> Self {
+        let sent = Arc::new(tokio::sync::Mutex::new(Sent { here: 0, there }));
         let (task_session, task_log, task_sent) = (session.clone(), log.clone(), sent.clone());
         let task = tokio::spawn(async move {
             loop {
@@ -74,21 +84,30 @@ impl Drop for LogSender {
 
 async fn send(session: &Session, claim: Claim, log: &AttemptLog, sent: &mut Sent) -> Result<(), Status> {
     while let Some(piece) = log.piece_from(sent.here) {
-        let answer = patiently("AppendLog", || async {
-            let request = v1::AppendLogRequest {
-                session_id: session.id(),
-                claim: Some(claim.into()),
-                offset: sent.there,
-                text: piece.text.clone(),
-            };
-            session.workers().append_log(request).await
-        });
-        let there = answer.await?.into_inner().stored_bytes;
-        let taken = there.saturating_sub(sent.there);
+        let Some(before) = sent.there else {
+            sent.there = Some(append(session, claim, 0, "").await?);
+            continue;
+        };
+        let there = append(session, claim, before, &piece.text).await?;
+        let taken = there.saturating_sub(before);
         if taken == 0 {
             return Err(Status::failed_precondition("it takes no more"));
         }
-        *sent = Sent { here: piece.offset + taken, there };
+        *sent = Sent { here: piece.offset + taken, there: Some(there) };
     }
     Ok(())
+}
+
+/// Appends to what the coordinator has, and says how many bytes it has now.
+async fn append(session: &Session, claim: Claim, offset: u64, text: &str) -> Result<u64, Status> {
+    let answer = patiently("AppendLog", || async {
+        let request = v1::AppendLogRequest {
+            session_id: session.id(),
+            claim: Some(claim.into()),
+            offset,
+            text: text.to_owned(),
+        };
+        session.workers().append_log(request).await
+    });
+    Ok(answer.await?.into_inner().stored_bytes)
 }

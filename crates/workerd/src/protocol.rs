@@ -26,13 +26,15 @@ pub struct Request {
     pub pack: PathBuf,
     /// Folder of the source network's final checkpoint.
     pub source: Option<PathBuf>,
-    /// Folder of the checkpoint to go on from.
-    pub resume: Option<PathBuf>,
+    /// Folder of the imported weights that layers are copied from.
+    pub imported: Option<PathBuf>,
+    /// Folders of checkpoints to go on from, best first; from the start if none can be used.
+    pub resume: Vec<PathBuf>,
     /// Where to train.
     pub device: Device,
-    /// Seconds between checkpoints; none takes only the last.
-    pub checkpoint_every_s: Option<u64>,
-    /// Folder for the checkpoints written here; exists.
+    /// Milliseconds between checkpoints; none takes only the last.
+    pub checkpoint_every_ms: Option<u64>,
+    /// The attempt's own folder; exists.
     pub folder: PathBuf,
 }
 
@@ -105,11 +107,13 @@ pub enum Input {
     Pack,
     /// The source network's final checkpoint.
     Source,
-    /// The checkpoint to go on from.
+    /// The imported weights.
+    Imported,
+    /// The checkpoint to go on from that was fetched.
     Resume,
 }
 
-/// A checkpoint in a folder of its own; the receiver removes it.
+/// A whole checkpoint in a folder of its own; the daemon removes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Saved {
     /// The folder.

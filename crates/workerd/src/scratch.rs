@@ -1,7 +1,7 @@
 //! The scratch folder: one daemon has it to itself.
 //!
-//! Holds `cache/` and `attempts/`. What a daemon that died left of its attempts is removed,
-//! unless its trainer still lives (then it goes the next time).
+//! Holds `cache/` and `attempts/`. What becomes of the attempts that a daemon left when it
+//! died is [`crate::reclaim`]'s business.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -10,10 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use tracing::debug;
 
-/// Name of the file in an attempt's folder that is locked while its trainer lives.
-pub const ATTEMPT_LOCK_FILE: &str = "lock";
 /// Name of the file that is locked while a daemon has the folder; holds its process id.
 const DAEMON_LOCK_FILE: &str = "workerd.lock";
 
@@ -35,7 +32,6 @@ impl Scratch {
         let lock = lock(folder).with_context(cannot_use)?;
         let scratch = Self { folder: folder.to_owned(), _lock: lock };
         fs::create_dir_all(scratch.attempts()).with_context(cannot_use)?;
-        scratch.remove_leftovers();
         Ok(scratch)
     }
 
@@ -49,17 +45,6 @@ impl Scratch {
     #[must_use]
     pub fn attempts(&self) -> PathBuf {
         self.folder.join("attempts")
-    }
-
-    fn remove_leftovers(&self) {
-        for left in fs::read_dir(self.attempts()).into_iter().flatten().flatten() {
-            let lock = File::open(left.path().join(ATTEMPT_LOCK_FILE));
-            let lives = lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)));
-            if !lives {
-                debug!(attempt = ?left.file_name(), "removing what an attempt left");
-                let _ = fs::remove_dir_all(left.path());
-            }
-        }
     }
 }
 
@@ -98,21 +83,5 @@ mod tests {
         assert!(refusal.contains("--name") && refusal.contains(&std::process::id().to_string()), "{refusal}");
         drop(first);
         Scratch::take(folder.path()).unwrap();
-    }
-
-    #[test]
-    fn leftovers_of_dead_trainers_go_and_those_of_living_ones_stay() {
-        let folder = tempfile::tempdir().unwrap();
-        let attempts = Scratch::take(folder.path()).unwrap().attempts();
-        for name in ["dead", "alive"] {
-            fs::create_dir(attempts.join(name)).unwrap();
-            fs::write(attempts.join(name).join(ATTEMPT_LOCK_FILE), b"").unwrap();
-        }
-        let alive = File::open(attempts.join("alive").join(ATTEMPT_LOCK_FILE)).unwrap();
-        alive.lock().unwrap();
-
-        Scratch::take(folder.path()).unwrap();
-
-        assert!(attempts.join("alive").exists() && !attempts.join("dead").exists());
     }
 }

@@ -19,7 +19,7 @@ use selffer_proto::{
     PROTOCOL_VERSION,
     client::{AddressError, AuthorizedChannel, Connection, TokenError, find_token},
     v1::{
-        self, checkpoint_service_client::CheckpointServiceClient, pack_service_client::PackServiceClient,
+        self, checkpoint_service_client::CheckpointServiceClient, import_service_client::ImportServiceClient,
         worker_service_client::WorkerServiceClient,
     },
 };
@@ -172,10 +172,10 @@ impl Session {
         self.standing_mut().connection.checkpoints()
     }
 
-    /// A client of the pack service.
+    /// A client of the import service.
     #[must_use]
-    pub fn packs(&self) -> PackServiceClient<AuthorizedChannel> {
-        self.standing_mut().connection.packs()
+    pub fn imports(&self) -> ImportServiceClient<AuthorizedChannel> {
+        self.standing_mut().connection.imports()
     }
 
     /// Waits until claiming is allowed.

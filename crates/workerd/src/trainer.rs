@@ -5,9 +5,8 @@
 //! to the daemon: a service manager sends them to both.
 
 use std::{
-    fmt::Display,
-    fs::{self, File},
-    io::{self, BufRead, Write},
+    fs,
+    io::{self, BufRead},
     path::Path,
     process::ExitCode,
     sync::{
@@ -15,27 +14,27 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context, ensure};
 use nix::sys::signal::{SigSet, Signal};
 use selffer_core::{
     identity::job_key,
-    ids::Digest,
-    job::{Failure, FailureClass, Phase},
-    outcome::{MetricPoint, MetricValue},
+    job::{Failure, FailureClass},
     recipe::Recipe,
 };
-use selffer_data::Pack;
-use selffer_training::{
-    Checkpoint, CheckpointError, DeviceRequest, Ended, Observer, TrainError, Training, select_device, train,
-};
+use selffer_data::{Pack, weights::Weights};
+use selffer_training::{Checkpoint, DeviceRequest, Ended, TrainError, Training, select_device, train};
 
 use crate::{
-    ambient,
-    protocol::{Device, Event, Input, Request, Saved, line},
-    scratch::ATTEMPT_LOCK_FILE,
+    folder::AttemptFolder,
+    points::PointsFile,
+    protocol::{Device, Event, Input, Request, Saved},
+    saver::Saver,
+    teller::Teller,
+    trainer_lock,
+    voice::{note, say},
 };
 
 /// Reads the request, trains, and says what came of it.
@@ -44,8 +43,11 @@ pub fn run() -> ExitCode {
     block_signals();
     let last = read_request().and_then(|request| {
         let stop = stop_flag();
-        let _lock = lock(&request.folder)?;
-        work(&request, stop)
+        let folder = AttemptFolder::at(request.folder.clone());
+        let cannot_lock = || format!("cannot lock {}", request.folder.display());
+        let _lock = trainer_lock::take(&folder).with_context(cannot_lock)?;
+        folder.remove_parts();
+        work(&request, &folder, stop)
     });
     match last {
         Ok(last) => {
@@ -86,15 +88,7 @@ fn stop_flag() -> Arc<AtomicBool> {
     stop
 }
 
-// Tells a later daemon on this folder that we still live.
-fn lock(folder: &Path) -> anyhow::Result<File> {
-    let cannot_lock = || format!("cannot lock {}", folder.display());
-    let file = File::create(folder.join(ATTEMPT_LOCK_FILE)).with_context(cannot_lock)?;
-    file.lock().with_context(cannot_lock)?;
-    Ok(file)
-}
-
-fn work(request: &Request, stop: Arc<AtomicBool>) -> anyhow::Result<Event> {
+fn work(request: &Request, folder: &AttemptFolder, stop: Arc<AtomicBool>) -> anyhow::Result<Event> {
     let found = job_key(&request.spec);
     if found != request.key {
         let message = format!("the spec is that of job {found}, not of {}", request.key);
@@ -107,43 +101,30 @@ fn work(request: &Request, stop: Arc<AtomicBool>) -> anyhow::Result<Event> {
     let work = Work {
         request,
         pack: or_damaged(Input::Pack, open_pack(request))?,
-        source: or_damaged(Input::Source, read(request.source.as_deref()))?,
+        source: or_damaged(
+            Input::Source,
+            request.source.as_deref().map(Checkpoint::read_folder).transpose(),
+        )?,
+        imported: or_damaged(Input::Imported, open_imported(request))?,
         device: select_device(device)?,
         threads,
     };
     let Recipe { iterations, batch, .. } = request.spec.recipe;
     note(format_args!("{iterations} iterations of {batch} images on {}, {threads} threads", work.device));
-    let mut teller = Teller::new(request, stop);
-    let resume = or_damaged(Input::Resume, read(request.resume.as_deref())).unwrap_or_else(|error| {
-        note(format_args!("starting over: {:#}", anyhow::Error::from(error)));
-        None
+    let saver = Saver::new(folder.clone(), request.checkpoint_every_ms.map(Duration::from_millis));
+    let mut teller = Teller::new(saver, PointsFile::open(folder)?, stop);
+    let trained = work.train(&mut teller);
+    let saver = &mut teller.saver;
+    let last = trained.and_then(|ended| match ended {
+        Ended::Finished { result, checkpoint } => {
+            let saved = saver.save_final(&checkpoint, &result)?;
+            Ok(Event::Finished { result: Box::new(result), saved })
+        }
+        Ended::Stopped { checkpoint } => Ok(Event::Stopped(saver.save_last(&checkpoint)?)),
     });
-    let trained = match work.train_from(resume, &mut teller) {
-        // Work is lost, but the job is not: it may have moved to another kind of device.
-        Err(
-            error @ (TrainError::ResumeDevice { .. }
-            | TrainError::ResumeJob { .. }
-            | TrainError::ResumeShape { .. }),
-        ) if request.resume.is_some() => {
-            note(format_args!("starting over: {error}"));
-            work.train_from(None, &mut teller)
-        }
-        trained => trained,
-    };
-    match trained {
-        Ok(Ended::Finished { result, checkpoint }) => {
-            let weights = result.weights_digest;
-            Ok(match save(request, &checkpoint, Some(weights)) {
-                Ok(saved) => Event::Finished { result: Box::new(result), saved },
-                Err(error) => failed(error.class(), &error.into()),
-            })
-        }
-        Ok(Ended::Stopped { checkpoint }) => Ok(match save(request, &checkpoint, None) {
-            Ok(saved) => Event::Stopped(saved),
-            Err(error) => failed(error.class(), &error.into()),
-        }),
-        Err(error) => Ok(failed(error.class(), &error.into())),
-    }
+    // The one that is being written may be all that is left of a training that failed.
+    saver.finish();
+    Ok(last.unwrap_or_else(|error| failed(error.class(), &error.into())))
 }
 
 // By its name in the cache it is the job's; one that says otherwise is damaged.
@@ -154,8 +135,17 @@ fn open_pack(request: &Request) -> anyhow::Result<Pack> {
     Ok(pack)
 }
 
-fn read(folder: Option<&Path>) -> Result<Option<Checkpoint>, CheckpointError> {
-    folder.map(Checkpoint::read_folder).transpose()
+fn open_imported(request: &Request) -> anyhow::Result<Option<Weights>> {
+    let Some(folder) = &request.imported else { return Ok(None) };
+    let weights = Weights::open(folder)?;
+    let expected = request.spec.imported.map(|imported| imported.weights);
+    let found = weights.digest();
+    ensure!(
+        expected.is_none_or(|expected| expected == found),
+        "the files of the weights are those of {found}"
+    );
+    weights.verify()?;
+    Ok(Some(weights))
 }
 
 /// Tells the daemon of an input that cannot be read, so that it is fetched again.
@@ -168,16 +158,63 @@ struct Work<'a> {
     request: &'a Request,
     pack: Pack,
     source: Option<Checkpoint>,
+    imported: Option<Weights>,
     device: selffer_training::Device,
     threads: usize,
 }
 
 impl Work<'_> {
-    fn train_from(&self, resume: Option<Checkpoint>, teller: &mut Teller<'_>) -> Result<Ended, TrainError> {
+    /// Trains from the first checkpoint that can be used, else from the start.
+    fn train(&self, teller: &mut Teller) -> Result<Ended, TrainError> {
+        for folder in &self.request.resume {
+            let checkpoint = match Checkpoint::read_folder(folder) {
+                Ok(checkpoint) => checkpoint,
+                Err(error) => {
+                    note(format_args!("no going on from a checkpoint: {:#}", anyhow::Error::from(error)));
+                    self.discard(folder);
+                    continue;
+                }
+            };
+            let iteration = checkpoint.iteration;
+            let files = Checkpoint::files_in(folder).ok().filter(|_| self.is_local(folder));
+            let saved = |files| Saved { folder: folder.clone(), files, iteration, weights: None };
+            teller.saver.begins_at(files.map(saved));
+            note(format_args!("going on from iteration {iteration}"));
+            match self.train_from(Some(checkpoint), teller) {
+                // Work is lost, but the job is not: it may have moved to another kind of device.
+                Err(
+                    error @ (TrainError::ResumeDevice { .. }
+                    | TrainError::ResumeJob { .. }
+                    | TrainError::ResumeShape { .. }),
+                ) => note(format_args!("no going on from iteration {iteration}: {error}")),
+                trained => return trained,
+            }
+        }
+        if !self.request.resume.is_empty() {
+            note("starting over");
+        }
+        teller.saver.begins_at(None);
+        self.train_from(None, teller)
+    }
+
+    // Only what was fetched can be fetched again.
+    fn discard(&self, folder: &Path) {
+        match self.is_local(folder) {
+            true => drop(fs::remove_dir_all(folder)),
+            false => say(&Event::Damaged(Input::Resume)),
+        }
+    }
+
+    fn is_local(&self, folder: &Path) -> bool {
+        folder.starts_with(&self.request.folder)
+    }
+
+    fn train_from(&self, resume: Option<Checkpoint>, teller: &mut Teller) -> Result<Ended, TrainError> {
         let training = Training {
             spec: &self.request.spec,
             pack: &self.pack,
             source: self.source.as_ref(),
+            imported: self.imported.as_ref(),
             resume,
             threads: self.threads,
             device: self.device,
@@ -186,98 +223,6 @@ impl Work<'_> {
     }
 }
 
-// Seen under its name only when it is whole.
-fn save(request: &Request, checkpoint: &Checkpoint, weights: Option<Digest>) -> Result<Saved, TrainError> {
-    let iteration = checkpoint.iteration;
-    let name = if weights.is_some() { "final".to_owned() } else { format!("checkpoint-{iteration}") };
-    let folder = request.folder.join(&name);
-    let part = request.folder.join(format!("{name}.part"));
-    let files = checkpoint.write_folder(&part).inspect_err(|_| {
-        // Half of it would only take the room that the next one needs.
-        let _ = fs::remove_dir_all(&part);
-    })?;
-    fs::rename(&part, &folder)
-        .map_err(|error| TrainError::Observer { iteration, source: Box::new(error) })?;
-    Ok(Saved { folder, files, iteration, weights })
-}
-
 fn failed(class: FailureClass, error: &anyhow::Error) -> Event {
     Event::Failed(Failure { class, message: format!("{error:#}") })
-}
-
-/// A line of the attempt's log.
-fn note(text: impl Display) {
-    let _ = writeln!(io::stderr(), "{text}");
-}
-
-// A daemon that is gone cannot hear us; the training still ends with a checkpoint.
-fn say(event: &Event) {
-    let mut out = io::stdout().lock();
-    let _ = out.write_all(line(event).as_bytes()).and_then(|()| out.flush());
-}
-
-/// Tells the daemon how the training goes.
-struct Teller<'a> {
-    request: &'a Request,
-    stop: Arc<AtomicBool>,
-    checkpoint_every: Option<Duration>,
-    saved_at: Instant,
-}
-
-impl<'a> Teller<'a> {
-    fn new(request: &'a Request, stop: Arc<AtomicBool>) -> Self {
-        let checkpoint_every = request.checkpoint_every_s.map(Duration::from_secs);
-        Self { request, stop, checkpoint_every, saved_at: ambient::now() }
-    }
-}
-
-impl Observer for Teller<'_> {
-    fn phase(&mut self, phase: Phase, iteration: u32) {
-        say(&Event::Phase { phase, iteration });
-    }
-
-    fn progress(&mut self, iteration: u32, images_per_s: f32) {
-        say(&Event::Progress { iteration, images_per_s });
-    }
-
-    fn metric(&mut self, point: MetricPoint) {
-        let iteration = point.iteration;
-        match &point.value {
-            MetricValue::TrainingLoss(loss) => {
-                note(format_args!("iteration {iteration}: training loss {loss:.4}"));
-            }
-            MetricValue::Test(test) => {
-                let top1_percent = 100.0 * test.top1();
-                note(format_args!(
-                    "iteration {iteration}: test top-1 {top1_percent:.2} %, loss {:.4}",
-                    test.loss
-                ));
-            }
-        }
-        say(&Event::Metric(point));
-    }
-
-    fn wants_checkpoint(&self, _: u32) -> bool {
-        self.checkpoint_every.is_some_and(|every| self.saved_at.elapsed() >= every)
-    }
-
-    // One that cannot be kept, on a full disk for example, costs safety, not the training.
-    fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
-        let iteration = checkpoint.iteration;
-        match save(self.request, checkpoint, None) {
-            Ok(saved) => {
-                note(format_args!("iteration {iteration}: checkpoint"));
-                say(&Event::Checkpoint(saved));
-            }
-            Err(error) => {
-                note(format_args!("iteration {iteration}: no checkpoint: {:#}", anyhow::Error::from(error)));
-            }
-        }
-        self.saved_at = ambient::now();
-        Ok(())
-    }
-
-    fn should_stop(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
 }

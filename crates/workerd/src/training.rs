@@ -15,15 +15,19 @@ use crate::{
     cache::Cache,
     child::Trainer,
     inputs::Inputs,
+    intermediates::Intermediates,
     lease::{Lease, Order},
     logs::AttemptLog,
     protocol::{Event, Request, Saved},
     session::Session,
-    uploads::Intermediates,
 };
 
 /// How long a trainer that was told to stop may take.
 const STOP_WITHIN: Duration = Duration::from_secs(15);
+/// How long the newest checkpoint of a trainer that ended badly may take to be sent.
+const RESCUE_WITHIN: Duration = Duration::from_secs(60);
+/// The same when the daemon stops.
+const RESCUE_WITHIN_WHEN_STOPPING: Duration = Duration::from_secs(8);
 
 /// What one trainer is run for.
 pub struct Training<'a> {
@@ -56,16 +60,19 @@ pub enum Trained {
 }
 
 impl Training<'_> {
-    /// Runs a trainer on this request to its end.
+    /// Runs a trainer on this request to its end; `local` is what it goes on from, if an
+    /// earlier daemon left that.
     ///
     /// # Errors
     /// It ended badly, was stopped without leaving a checkpoint, or the lease is gone.
-    pub async fn run(&self, request: &Request) -> Result<Trained, End> {
+    pub async fn run(&self, request: &Request, local: Option<Saved>) -> Result<Trained, End> {
         let started = Trainer::start(self.executable, request, self.log.clone()).await;
         let mut trainer = started.map_err(|error| {
             End::failed(FailureClass::Infrastructure, format!("cannot start a trainer: {error}"))
         })?;
         let intermediates = Intermediates::start(self.session.clone(), self.lease.clone());
+        // Whether the earlier daemon had sent it, nobody knows; sending it again costs nothing.
+        local.into_iter().for_each(|local| intermediates.offer(local));
         let last = tokio::select! {
             biased;
             () = self.lease.until(Order::Drop) => {
@@ -75,16 +82,37 @@ impl Training<'_> {
             () = self.out_of_time_to_stop() => {
                 trainer.kill().await;
                 self.log.remark("the trainer was told to stop, did not, and was killed");
+                self.rescue(&intermediates).await;
                 return Err(End::Stopped { started: true });
             }
             last = self.listen(&mut trainer, &intermediates) => last,
         };
         // A last word of failure says more than the exit status that follows from it.
         match (last, trainer.verdict().await) {
-            (Some(Event::Failed(failure)), _) | (_, Some(failure)) => Err(End::Failed(failure)),
+            (Some(Event::Failed(failure)), _) | (_, Some(failure)) => {
+                // Nobody goes on from a checkpoint of these.
+                if !matches!(failure.class, FailureClass::Invalid | FailureClass::Diverged) {
+                    self.rescue(&intermediates).await;
+                }
+                Err(End::Failed(failure))
+            }
             (Some(Event::Finished { result, saved }), None) => Ok(Trained::Finished { result, saved }),
             (Some(Event::Stopped(saved)), None) => Ok(Trained::Stopped(saved)),
             (_, None) => Err(End::failed(FailureClass::TrainerError, "the trainer ended without saying how")),
+        }
+    }
+
+    // What was trained is not to be lost with its trainer.
+    async fn rescue(&self, intermediates: &Intermediates) {
+        let stopping = async {
+            self.lease.until(Order::Stop).await;
+            sleep(RESCUE_WITHIN_WHEN_STOPPING).await;
+        };
+        tokio::select! {
+            () = self.lease.until(Order::Drop) => {}
+            () = intermediates.settled() => {}
+            () = stopping => {}
+            () = sleep(RESCUE_WITHIN) => {}
         }
     }
 

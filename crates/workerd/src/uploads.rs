@@ -1,14 +1,12 @@
 //! Sending checkpoints: begin, put what the store lacks, publish.
 //!
-//! Beginning again is the resume, so trouble at any point is met by beginning again.
-//! Intermediate checkpoints go up while training continues; if they come faster than they can
-//! be sent, the newest wins and the others are forgotten.
+//! Beginning again is the resume, so trouble at any point is met by beginning again. Which
+//! checkpoints of a running training go up is [`crate::intermediates`]' business.
 
 use std::{
     collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -23,17 +21,14 @@ use selffer_proto::{
     convert::{self, ConvertError},
     v1::{self, CheckpointKind, put_checkpoint_chunk_request::Frame},
 };
-use tokio::{
-    sync::watch,
-    task::{JoinError, JoinHandle, spawn_blocking},
-};
+use tokio::task::{JoinError, spawn_blocking};
 use tonic::{Code, Status};
 use tracing::{debug, info};
 
 use crate::{
     ambient,
     calls::{self, patiently, patiently_within},
-    lease::{Lease, Order},
+    lease::Lease,
     protocol::Saved,
     session::Session,
 };
@@ -82,7 +77,8 @@ pub async fn publish(
 ) -> Result<CheckpointId, UploadError> {
     let (folder, files) = (saved.folder.clone(), saved.files.clone());
     let manifest = spawn_blocking(move || cut_folder(&folder, &files)).await??;
-    let upload = Upload { session, lease, kind, saved, manifest: &manifest };
+    let sent = AtomicU64::new(0);
+    let upload = Upload { session, lease, kind, saved, manifest: &manifest, sent: &sent };
     let mut tries = 1;
     loop {
         match upload.run().await {
@@ -92,6 +88,12 @@ pub async fn publish(
             {
                 debug!(reason = status.message(), "beginning a checkpoint again");
                 tries += 1;
+            }
+            Ok(id) => {
+                let (job_id, iteration) = (lease.claim.job_id, saved.iteration);
+                let (bytes_sent, bytes_total) = (sent.load(Ordering::Relaxed), manifest.bytes());
+                info!(%job_id, ?kind, iteration, bytes_sent, bytes_total, "checkpoint published");
+                return Ok(id);
             }
             ended => return ended,
         }
@@ -109,6 +111,8 @@ struct Upload<'a> {
     kind: CheckpointKind,
     saved: &'a Saved,
     manifest: &'a Manifest,
+    /// Bytes of chunks that went over the wire, each as often as it arrived.
+    sent: &'a AtomicU64,
 }
 
 impl Upload<'_> {
@@ -165,6 +169,7 @@ impl Upload<'_> {
             self.session.checkpoints().put_chunk(frames).await
         })
         .await?;
+        self.sent.fetch_add(chunk.bytes, Ordering::Relaxed);
         self.lease.chunk_done(ambient::now());
         Ok(())
     }
@@ -180,60 +185,4 @@ impl Upload<'_> {
         let frames = std::iter::once(Frame::Header(header)).chain(data);
         frames.map(|frame| v1::PutCheckpointChunkRequest { frame: Some(frame) }).collect()
     }
-}
-
-/// Publishes intermediate checkpoints beside the training; ends when dropped.
-#[derive(Debug)]
-pub struct Intermediates {
-    newest: watch::Sender<Option<Saved>>,
-    task: JoinHandle<()>,
-}
-
-impl Intermediates {
-    /// Ready to take checkpoints of this lease.
-    #[must_use]
-    pub fn start(session: Arc<Session>, lease: Arc<Lease>) -> Self {
-        let newest = watch::Sender::new(None);
-        let offered = newest.clone();
-        let task = tokio::spawn(async move {
-            let mut changes = offered.subscribe();
-            loop {
-                if let Some(saved) = offered.send_replace(None) {
-                    publish_one(&session, &lease, saved).await;
-                } else if changes.wait_for(Option::is_some).await.is_err() {
-                    return;
-                }
-            }
-        });
-        Self { newest, task }
-    }
-
-    /// Offers a newer checkpoint; one that still waits is forgotten.
-    pub fn offer(&self, saved: Saved) {
-        if let Some(older) = self.newest.send_replace(Some(saved)) {
-            debug!(iteration = older.iteration, "a checkpoint was overtaken by a newer one");
-            remove(&older.folder);
-        }
-    }
-}
-
-impl Drop for Intermediates {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-async fn publish_one(session: &Session, lease: &Lease, saved: Saved) {
-    match publish(session, lease, CheckpointKind::Intermediate, &saved).await {
-        Ok(_) => debug!(iteration = saved.iteration, "checkpoint published"),
-        Err(error) if error.is_stale() => lease.order(Order::Drop),
-        // The next one comes soon; only the final one has to get through.
-        Err(error) => info!(iteration = saved.iteration, %error, "checkpoint not published"),
-    }
-    remove(&saved.folder);
-}
-
-fn remove(folder: &PathBuf) {
-    // A folder that stays goes with its attempt's.
-    let _ = fs::remove_dir_all(folder);
 }

@@ -1,0 +1,83 @@
+//! Telling the daemon, and people in the log, how a training goes; and what it is told.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use selffer_core::{
+    job::Phase,
+    outcome::{MetricPoint, MetricValue},
+};
+use selffer_training::{Checkpoint, Observer, TrainError};
+
+use crate::{
+    points::PointsFile,
+    protocol::Event,
+    saver::Saver,
+    voice::{note, say},
+};
+
+/// Observes one training.
+#[derive(Debug)]
+pub struct Teller {
+    /// Keeps its checkpoints.
+    pub saver: Saver,
+    points: PointsFile,
+    stop: Arc<AtomicBool>,
+    points_lost: bool,
+}
+
+impl Teller {
+    /// An observer that stops the training when the flag is set.
+    #[must_use]
+    pub fn new(saver: Saver, points: PointsFile, stop: Arc<AtomicBool>) -> Self {
+        Self { saver, points, stop, points_lost: false }
+    }
+}
+
+impl Observer for Teller {
+    fn phase(&mut self, phase: Phase, iteration: u32) {
+        say(&Event::Phase { phase, iteration });
+    }
+
+    fn progress(&mut self, iteration: u32, images_per_s: f32) {
+        say(&Event::Progress { iteration, images_per_s });
+    }
+
+    fn metric(&mut self, point: MetricPoint) {
+        let iteration = point.iteration;
+        match &point.value {
+            MetricValue::TrainingLoss(loss) => {
+                note(format_args!("iteration {iteration}: training loss {loss:.4}"));
+            }
+            MetricValue::Test(test) => {
+                let top1_percent = 100.0 * test.top1();
+                note(format_args!(
+                    "iteration {iteration}: test top-1 {top1_percent:.2} %, loss {:.4}",
+                    test.loss
+                ));
+            }
+        }
+        // The file only matters if the daemon dies.
+        if let Err(error) = self.points.append(&point)
+            && !std::mem::replace(&mut self.points_lost, true)
+        {
+            note(format_args!("iteration {iteration}: points are not kept: {error}"));
+        }
+        say(&Event::Metric(point));
+    }
+
+    fn wants_checkpoint(&self, _: u32) -> bool {
+        self.saver.is_due()
+    }
+
+    fn checkpoint(&mut self, checkpoint: Checkpoint) -> Result<(), TrainError> {
+        self.saver.save_meanwhile(checkpoint);
+        Ok(())
+    }
+
+    fn should_stop(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
