@@ -3,17 +3,23 @@
 //! Nothing here acts; `commands` does. Every command's help ends with examples that work
 //! as they stand.
 
+mod acts;
 mod data;
+mod grid;
 mod studies;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use data::{DataCommand, ImportArgs, ImportFormat, PackArg, PacksArg, PushArgs, SplitArgs};
+pub(crate) use acts::{CancelArgs, PrioritizeArgs, RetryArgs, StopArgs, StudyActArgs};
+pub(crate) use data::{
+    DataCommand, ImportArgs, ImportFormat, ImportWeightsArgs, PackArg, PacksArg, PushArgs, SplitArgs,
+};
+pub(crate) use grid::GridCommand;
 pub(crate) use studies::{
-    CompletionShell, CompletionsArgs, ListArgs, ListCommand, LogsArgs, PlanArgs, ReportArgs, ShowArgs,
-    StateArg, SubmitArgs, WaitArgs, WatchArgs,
+    CompletionShell, CompletionsArgs, FleetArgs, GridArgs, ListArgs, ListCommand, LogsArgs, PlanArgs,
+    ReportArgs, ShowArgs, StateArg, SubmitArgs, WaitArgs, WatchArgs,
 };
 
 use crate::output::Format;
@@ -93,23 +99,27 @@ pub(crate) enum Command {
 Examples:
   jobctl plan grid.yaml                      counts, reuse, cost
   jobctl plan grid.yaml -o csv > cells.csv   every network
+  jobctl plan grid.yaml --gpus 8             time on eight devices like those of this fleet
+  jobctl plan grid.yaml --gpus 8 --gpu-model k20m
   jobctl plan grid.yaml --manifest packs/cifar-10")]
     Plan(PlanArgs),
     /// Check a grid; changes nothing and needs no coordinator
     #[command(after_help = "\
 Example:
   jobctl lint grid.yaml && echo fine")]
-    Lint(PlanArgs),
+    Lint(GridArgs),
     /// Submit a grid as a study
     #[command(after_help = "\
 Examples:
   jobctl submit grid.yaml             shows the plan and asks
   jobctl submit grid.yaml -y --follow submits and shows progress until it ends
+  jobctl submit more.yaml --extend    adds its networks to the study that it names
+  jobctl submit grid.yaml --as again  the same grid as another study
 
-Submitting the same study again only tries its failed networks again. Networks that are already trained, for
-whatever study, are shared.")]
+Networks that are trained or in training, for whatever study, are shared. Submitting the same
+study again makes it active, and tries again what failed, was cancelled or is held.")]
     Submit(SubmitArgs),
-    /// List studies, jobs, workers or packs
+    /// List studies, jobs, workers, packs or weights
     #[command(after_help = "\
 Examples:
   jobctl list studies
@@ -139,6 +149,51 @@ Example:
 
 Ends as `watch` does, and with 101 when the time is over.")]
     Wait(WaitArgs),
+    /// Hand out nothing new of a study, until it is resumed; what runs goes on
+    #[command(after_help = "\
+Examples:
+  jobctl pause last
+  jobctl pause fashion-demo --reason 'the machines are needed'
+
+Networks that another study wants too are still handed out for that one.")]
+    Pause(StudyActArgs),
+    /// Go on with a study that was paused
+    #[command(after_help = "\
+Example:
+  jobctl resume fashion-demo")]
+    Resume(StudyActArgs),
+    /// Hand out nothing of a study ever again; what runs finishes
+    #[command(after_help = "\
+Example:
+  jobctl stop fashion-demo
+
+What no worker has begun is cancelled, unless another study wants it. Submitting the study
+again revives it.")]
+    Stop(StopArgs),
+    /// End a study or a job now, after a checkpoint
+    #[command(after_help = "\
+Examples:
+  jobctl cancel fashion-demo               only what no other study wants
+  jobctl cancel fashion-demo:random-0/A3B  one network, for all studies that want it
+  jobctl cancel last -y --reason 'wrong images'
+
+Trained networks and their results stay. A worker has a minute for a last checkpoint, from
+which the network goes on if it is submitted or tried again.")]
+    Cancel(CancelArgs),
+    /// Let what failed, was cancelled or is held start anew
+    #[command(after_help = "\
+Examples:
+  jobctl retry last --failed
+  jobctl retry fashion-demo:random-0/A3B")]
+    Retry(RetryArgs),
+    /// Say which study comes first
+    #[command(after_help = "\
+Examples:
+  jobctl prioritize fashion-demo 10    before studies with less
+  jobctl prioritize fashion-demo -1    after those that were never told
+
+A network has the largest priority of the studies that want it.")]
+    Prioritize(PrioritizeArgs),
     /// Show the trainer's log of a job
     #[command(after_help = "\
 Examples:
@@ -155,6 +210,9 @@ Examples:
     /// Bring in, look at and send image sets
     #[command(subcommand)]
     Data(DataCommand),
+    /// Print what grids and networks are written from
+    #[command(subcommand)]
+    Grid(GridCommand),
     /// Print a script that completes commands in your shell
     #[command(after_help = "\
 Examples:

@@ -1,13 +1,37 @@
 //! Grids, studies, jobs and workers: what each command takes.
 
-use std::path::PathBuf;
+use std::{num::NonZeroU32, path::PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use selffer_core::ids::Name;
+
+/// A grid to plan, and the fleet to plan it for.
+#[derive(Args, Debug)]
+pub(crate) struct PlanArgs {
+    /// The grid
+    #[command(flatten)]
+    pub(crate) grid: GridArgs,
+    /// The fleet
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+}
+
+/// The fleet that a plan counts with.
+#[derive(Args, Debug, Default)]
+pub(crate) struct FleetArgs {
+    /// How many devices the fleet has [default: the coordinator's living workers of that kind]
+    #[arg(long, value_name = "N")]
+    pub(crate) gpus: Option<NonZeroU32>,
+    /// What kind they are: one that this fleet has trained on, or k20m, the paper's
+    /// [default: the kind that has trained most]
+    #[arg(long, value_name = "KIND")]
+    pub(crate) gpu_model: Option<String>,
+}
 
 /// A grid, and where its image set is described.
 #[derive(Args, Debug)]
-pub(crate) struct PlanArgs {
+pub(crate) struct GridArgs {
     /// The grid
     #[arg(value_name = "GRID.YAML")]
     pub(crate) file: PathBuf,
@@ -28,6 +52,20 @@ pub(crate) struct SubmitArgs {
     /// Follow the study until it ends, as `watch` does
     #[arg(long)]
     pub(crate) follow: bool,
+    /// Name of the study, instead of the one in the grid
+    #[arg(long = "as", value_name = "NAME", value_parser = study_name)]
+    pub(crate) as_name: Option<String>,
+    /// Add the networks that are new to the study of this name, which must be there
+    #[arg(long)]
+    pub(crate) extend: bool,
+    /// More is sooner; 0 for a new study
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) priority: Option<i32>,
+}
+
+fn study_name(text: &str) -> Result<String, String> {
+    let name = Name::of_study(text).ok_or_else(|| "a study's name has 1 to 64 of a-z 0-9 -".to_owned())?;
+    Ok(name.to_string())
 }
 
 /// What to list.
@@ -49,6 +87,8 @@ pub(crate) enum ListCommand {
     Workers,
     /// Image sets in the store
     Packs,
+    /// Weights in the store that were trained elsewhere
+    Weights,
 }
 
 /// Which jobs to list.

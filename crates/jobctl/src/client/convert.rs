@@ -5,16 +5,18 @@ use selffer_core::{
     ids::JobKey,
     job::StateKind,
     outcome::{JobResult, MetricPoint},
+    plan::MeasuredSpeed,
+    proof::LayerProof,
     spec::Half,
 };
 use selffer_proto::{
     convert::{self, ConvertError},
-    v1,
+    v1::{self, import_summary},
 };
 
 use super::views::{
-    AttemptView, EventView, JobDetail, JobView, LogView, PackView, StudyView, Submitted, WatchView,
-    WorkerView,
+    ActView, AttemptView, EventView, JobDetail, JobView, LogView, PackView, StudyView, Submitted, WatchView,
+    WeightsView, WorkerView,
 };
 
 /// A study's summary.
@@ -31,6 +33,11 @@ pub(super) fn study(study: v1::StudySummary) -> Result<StudyView, ConvertError> 
         work_done: study.work_done,
         eta_s: study.eta_s,
         elapsed_s: study.elapsed_s,
+        interest: convert::interest("interest", study.interest)?,
+        interest_reason: filled(study.interest_reason),
+        interest_since: time("interest_unix_ms", study.interest_unix_ms)?,
+        priority: study.priority,
+        ended: study.ended,
     })
 }
 
@@ -64,6 +71,9 @@ pub(super) fn job(job: v1::JobSummary) -> Result<JobView, ConvertError> {
 /// Everything about a job.
 pub(super) fn job_detail(detail: v1::GetJobResponse) -> Result<JobDetail, ConvertError> {
     let summary = detail.job.ok_or_else(|| ConvertError::new("job", "is missing"))?;
+    let layer = |layer: v1::LayerProof| {
+        LayerProof::try_from(layer).map_err(|error: ConvertError| error.within("layers"))
+    };
     let point = |point: v1::MetricPoint| {
         MetricPoint::try_from(point).map_err(|error: ConvertError| error.within("metrics"))
     };
@@ -76,12 +86,32 @@ pub(super) fn job_detail(detail: v1::GetJobResponse) -> Result<JobDetail, Conver
         studies: detail.studies,
         final_checkpoint_id: filled(detail.final_checkpoint_id),
         source_name: filled(detail.source_name),
+        layers: detail.layers.into_iter().map(layer).collect::<Result<_, _>>()?,
+        dataset: detail.dataset,
+        network: detail.network,
+        source_seed: detail.source_seed,
+    })
+}
+
+/// What was done to a study: by whom, and why or what it came to.
+pub(super) fn study_event(event: v1::StudyEvent) -> Result<EventView, ConvertError> {
+    let colon = if event.detail.is_empty() { "" } else { ": " };
+    Ok(EventView {
+        at: time("at_unix_ms", event.at_unix_ms)?,
+        what: event.what,
+        detail: format!("by {}{colon}{}", event.actor, event.detail),
     })
 }
 
 /// A piece of a log.
 pub(super) fn log(log: v1::GetLogResponse) -> LogView {
     LogView { attempt: log.attempt, text: log.text, next_offset: log.next_offset, ended: log.ended }
+}
+
+/// The speed of a kind of device on a network.
+pub(super) fn speed(speed: v1::list_device_speeds_response::DeviceSpeed) -> MeasuredSpeed {
+    let v1::list_device_speeds_response::DeviceSpeed { device_kind, network, jobs, flops_per_s } = speed;
+    MeasuredSpeed { device_kind, network, jobs, flops_per_s }
 }
 
 /// A worker.
@@ -100,21 +130,54 @@ pub(super) fn worker(worker: v1::WorkerSummary) -> WorkerView {
 }
 
 /// A pack in the store.
-pub(super) fn pack(pack: v1::PackSummary) -> Result<PackView, ConvertError> {
+pub(super) fn pack(import: v1::ImportSummary) -> Result<PackView, ConvertError> {
+    let Some(import_summary::Of::Pack(pack)) = import.of else {
+        return Err(ConvertError::new("of", "is no pack"));
+    };
     Ok(PackView {
-        digest: convert::digest("digest", &pack.digest)?,
-        name: pack.name,
+        digest: convert::digest("digest", &import.digest)?,
+        name: import.name,
         classes: pack.classes,
         train_images: pack.train_images,
         validation_images: pack.validation_images,
-        bytes: pack.bytes,
+        bytes: import.bytes,
+    })
+}
+
+/// Weights in the store.
+pub(super) fn weights(import: v1::ImportSummary) -> Result<WeightsView, ConvertError> {
+    let Some(import_summary::Of::Weights(weights)) = import.of else {
+        return Err(ConvertError::new("of", "is no weights"));
+    };
+    Ok(WeightsView {
+        digest: convert::digest("digest", &import.digest)?,
+        name: import.name,
+        channels: weights.channels,
+        layers: weights.layers,
+        bytes: import.bytes,
     })
 }
 
 /// What became of a submission.
 pub(super) fn submitted(response: v1::SubmitResponse) -> Submitted {
-    let v1::SubmitResponse { study, existed, jobs, shared, succeeded } = response;
-    Submitted { study, existed, jobs, shared, succeeded }
+    let v1::SubmitResponse { study, existed, jobs, shared, succeeded, added, reopened } = response;
+    Submitted { study, existed, jobs, shared, succeeded, added, reopened }
+}
+
+/// What an act came to.
+pub(super) fn act(act: Option<v1::Act>) -> Result<ActView, ConvertError> {
+    let act = act.ok_or_else(|| ConvertError::new("act", "is missing"))?;
+    Ok(ActView {
+        name: act.name,
+        changed: act.changed,
+        interest: convert::interest("interest", act.interest)?,
+        priority: act.priority,
+        cancelled: act.cancelled,
+        ending: act.ending,
+        running: act.running,
+        reopened: act.reopened,
+        others: act.others.into_iter().map(|other| (other.study, other.jobs)).collect(),
+    })
 }
 
 /// A change of a watched study.
@@ -135,7 +198,9 @@ fn attempt(attempt: v1::Attempt) -> Result<AttemptView, ConvertError> {
     Ok(AttemptView {
         attempt: attempt.attempt,
         worker: attempt.worker,
+        program_version: attempt.program_version,
         device_kind: attempt.device_kind,
+        threads: attempt.threads,
         started_at: time("started_unix_ms", attempt.started_unix_ms)?,
         ended_at: attempt.ended_unix_ms.map(|ms| time("ended_unix_ms", ms)).transpose()?,
         outcome: filled(attempt.outcome),

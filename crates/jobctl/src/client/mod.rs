@@ -1,8 +1,9 @@
 //! The coordinator, as this program talks to it: one method for each question, answers as
 //! views, every failure with its exit code.
 
+mod acts;
 mod convert;
-mod packs;
+mod imports;
 mod status;
 mod studies;
 mod views;
@@ -13,11 +14,12 @@ use selffer_proto::client::{Connection, TokenError, find_token};
 use tokio::net::TcpStream;
 use tonic::{Request, Response, Status, transport::Uri};
 
-pub(crate) use packs::PackSelector;
-pub(crate) use studies::{Results, WatchStream};
+pub(crate) use acts::Retry;
+pub(crate) use imports::ImportSelector;
+pub(crate) use studies::{NewStudy, Results, WatchStream};
 pub(crate) use views::{
-    AttemptView, EventView, JobDetail, JobView, LogView, PackView, StudyView, Submitted, WatchView,
-    WorkerView, iso, phase_word,
+    ActView, AttemptView, EventView, JobDetail, JobView, LogView, PackView, StudyView, Submitted, WatchView,
+    WeightsView, WorkerView, iso, phase_word,
 };
 
 use crate::{

@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 
 use futures_util::{Stream, StreamExt};
-use selffer_core::{ids::JobKey, job::StateKind};
+use selffer_core::{ids::JobKey, job::StateKind, plan::MeasuredSpeed};
 use selffer_proto::{convert::ConvertError, v1};
 use uuid::Uuid;
 
-use super::{Client, JobDetail, JobView, LogView, StudyView, Submitted, WatchView, WorkerView, convert};
+use super::{
+    Client, EventView, JobDetail, JobView, LogView, StudyView, Submitted, WatchView, WorkerView, convert,
+};
 
 /// What to do when no study is called so.
-const STUDY_HINT: &str = "`jobctl list studies` shows what there is";
+pub(super) const STUDY_HINT: &str = "`jobctl list studies` shows what there is";
 /// What to do when no job is called so.
-const JOB_HINT: &str =
+pub(super) const JOB_HINT: &str =
     "a job is [STUDY:]NAME or at least 8 digits of its key; `jobctl list jobs STUDY` shows what there is";
 /// How many keys one look-up may hold.
 const KEYS_MAX: usize = 10_000;
@@ -22,13 +24,17 @@ pub(crate) type WatchStream = std::pin::Pin<Box<dyn Stream<Item = anyhow::Result
 
 impl Client {
     /// Submits a grid; repeating it with the same id answers the same.
-    pub(crate) async fn submit(
-        &self,
-        request_id: Uuid,
-        grid_yaml: String,
-        file_name: String,
-    ) -> anyhow::Result<Submitted> {
-        let request = v1::SubmitRequest { request_id: request_id.to_string(), grid_yaml, file_name };
+    pub(crate) async fn submit(&self, request_id: Uuid, study: NewStudy) -> anyhow::Result<Submitted> {
+        let file = |(path, text)| v1::GridFile { path, text };
+        let request = v1::SubmitRequest {
+            request_id: request_id.to_string(),
+            grid_yaml: study.grid_yaml,
+            file_name: study.file_name,
+            files: study.files.into_iter().map(file).collect(),
+            as_name: study.as_name.unwrap_or_default(),
+            extend: study.extend,
+            priority: study.priority,
+        };
         let answer = self.connection.studies().submit(self.request(request)).await;
         Ok(convert::submitted(self.answer(answer)?))
     }
@@ -58,6 +64,13 @@ impl Client {
         let request = v1::GetStudyRequest { study: study.to_owned() };
         let answer = self.connection.studies().get_study(self.request(request)).await;
         Ok(convert::study(self.answer_or(answer, STUDY_HINT)?.study.unwrap_or_default())?)
+    }
+
+    /// What was done to a study, with who did it, oldest first.
+    pub(crate) async fn study_events(&self, study: &str) -> anyhow::Result<Vec<EventView>> {
+        let request = v1::GetStudyRequest { study: study.to_owned() };
+        let answer = self.connection.studies().get_study(self.request(request)).await;
+        collected(self.answer_or(answer, STUDY_HINT)?.events, convert::study_event)
     }
 
     /// The jobs of a study in its order; with results, if a report needs them.
@@ -100,6 +113,13 @@ impl Client {
         Ok(self.answer(answer)?.workers.into_iter().map(convert::worker).collect())
     }
 
+    /// How fast each kind of device has trained each network.
+    pub(crate) async fn device_speeds(&self) -> anyhow::Result<Vec<MeasuredSpeed>> {
+        let request = self.request(v1::ListDeviceSpeedsRequest {});
+        let answer = self.connection.studies().list_device_speeds(request).await;
+        Ok(self.answer(answer)?.speeds.into_iter().map(convert::speed).collect())
+    }
+
     /// The study now, and again whenever it changes.
     pub(crate) async fn watch(&self, study: &str) -> anyhow::Result<WatchStream> {
         let request = v1::WatchStudyRequest { study: study.to_owned() };
@@ -111,6 +131,21 @@ impl Client {
         });
         Ok(Box::pin(updates))
     }
+}
+
+/// A grid to submit, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct NewStudy {
+    pub(crate) grid_yaml: String,
+    /// For messages.
+    pub(crate) file_name: String,
+    /// What the grid names beside itself, by path as written.
+    pub(crate) files: BTreeMap<String, String>,
+    /// Instead of the grid's own name.
+    pub(crate) as_name: Option<String>,
+    /// Onto a study that is there.
+    pub(crate) extend: bool,
+    pub(crate) priority: Option<i32>,
 }
 
 fn collected<Wire, View>(

@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, SecondsFormat, Utc};
 use selffer_core::{
     ids::{Digest, JobKey},
+    interest::Interest,
     job::{Phase, StateKind},
     outcome::{JobResult, MetricPoint},
+    proof::LayerProof,
     spec::Half,
 };
 
@@ -30,6 +32,15 @@ pub(crate) struct StudyView {
     pub(crate) eta_s: Option<f64>,
     /// Seconds from submission to now, or to the last job's end.
     pub(crate) elapsed_s: f64,
+    /// How much it wants its networks.
+    pub(crate) interest: Interest,
+    /// Why, in a person's words.
+    pub(crate) interest_reason: Option<String>,
+    pub(crate) interest_since: DateTime<Utc>,
+    /// More is sooner.
+    pub(crate) priority: i32,
+    /// Whether nothing more happens for it by itself.
+    pub(crate) ended: bool,
 }
 
 impl StudyView {
@@ -94,6 +105,14 @@ pub(crate) struct JobDetail {
     pub(crate) final_checkpoint_id: Option<String>,
     /// The network that it copies from.
     pub(crate) source_name: Option<String>,
+    /// Its layers beside those they were copied from; of a succeeded job.
+    pub(crate) layers: Vec<LayerProof>,
+    /// Its pack, as the newest study that wants it names it.
+    pub(crate) dataset: String,
+    /// Its network, likewise.
+    pub(crate) network: String,
+    /// The seed of the network that it copies from.
+    pub(crate) source_seed: Option<u64>,
 }
 
 /// One execution of a job.
@@ -101,7 +120,10 @@ pub(crate) struct JobDetail {
 pub(crate) struct AttemptView {
     pub(crate) attempt: u32,
     pub(crate) worker: String,
+    pub(crate) program_version: String,
     pub(crate) device_kind: String,
+    /// 0 on a GPU.
+    pub(crate) threads: u32,
     pub(crate) started_at: DateTime<Utc>,
     pub(crate) ended_at: Option<DateTime<Utc>>,
     /// None while it runs.
@@ -154,17 +176,54 @@ pub(crate) struct PackView {
     pub(crate) bytes: u64,
 }
 
+/// Weights in the store.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct WeightsView {
+    pub(crate) name: String,
+    pub(crate) digest: Digest,
+    /// Of the images that the first layer takes.
+    pub(crate) channels: u32,
+    /// Their names, from the first.
+    pub(crate) layers: Vec<String>,
+    pub(crate) bytes: u64,
+}
+
 /// What became of a submission.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Submitted {
     pub(crate) study: String,
-    /// The same study with the same content was there.
+    /// All these networks were in the study.
     pub(crate) existed: bool,
+    /// Networks of the study now.
     pub(crate) jobs: u32,
-    /// Of those, brought by other studies.
+    /// Of those submitted, jobs that were there before.
     pub(crate) shared: u32,
-    /// Of those, trained already.
+    /// Of those submitted, trained already.
     pub(crate) succeeded: u32,
+    /// Networks that an extension brought.
+    pub(crate) added: u32,
+    /// Jobs that start anew.
+    pub(crate) reopened: u32,
+}
+
+/// What an act came to.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ActView {
+    /// The study, or the job as `STUDY:NAME`.
+    pub(crate) name: String,
+    pub(crate) changed: bool,
+    pub(crate) interest: Interest,
+    pub(crate) priority: i32,
+    /// Jobs that it cancelled.
+    pub(crate) cancelled: u32,
+    /// Jobs whose workers are asked to end them.
+    pub(crate) ending: u32,
+    /// Jobs on workers that go on.
+    pub(crate) running: u32,
+    /// Jobs that it lets start anew.
+    pub(crate) reopened: u32,
+    /// Other studies with how many jobs they keep, or that want the job.
+    pub(crate) others: Vec<(String, u32)>,
 }
 
 /// A change of a watched study.

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{plan, planning};
 use crate::{
-    args::{CommonArgs, PlanArgs},
+    args::{CommonArgs, FleetArgs, GridArgs},
     exit::Exit,
     output::{Screen, human},
 };
@@ -19,8 +19,8 @@ struct LintDocument<'a> {
 }
 
 /// Checks a grid; changes nothing.
-pub(crate) async fn run(common: &CommonArgs, args: &PlanArgs, screen: &Screen) -> anyhow::Result<Exit> {
-    let plan = planning::with_what_is_at_hand(common, args).await?;
+pub(crate) async fn run(common: &CommonArgs, args: &GridArgs, screen: &Screen) -> anyhow::Result<Exit> {
+    let plan = planning::with_what_is_at_hand(common, args, &FleetArgs::default()).await?;
     let study = plan.study.as_str();
     let networks = human::counted(plan.jobs as u64, "network");
     let text = format!("{study}: {networks}, nothing wrong\n{}", plan::warnings(&plan));

@@ -1,8 +1,10 @@
-//! `jobctl list`: studies, jobs, workers, packs.
+//! `jobctl list`: studies, jobs, workers, packs, weights.
 
 use selffer_core::job::StateKind;
 
-use super::records::{JOB_COLUMNS, JobRecord, PackRecord, StudyRecord, WorkerRecord};
+use super::records::{
+    JOB_COLUMNS, JobRecord, PackRecord, StudyRecord, WeightsRecord, WorkerRecord, interest_cell,
+};
 use crate::{
     args::{ListCommand, StateArg},
     client::{Client, JobView, Results},
@@ -25,6 +27,7 @@ pub(crate) async fn run(client: &Client, screen: &Screen, what: &ListCommand) ->
         }
         ListCommand::Workers => workers(client, screen).await?,
         ListCommand::Packs => packs(client, screen).await?,
+        ListCommand::Weights => weights(client, screen).await?,
     }
     Ok(Exit::Ok)
 }
@@ -51,6 +54,7 @@ async fn studies(client: &Client, screen: &Screen) -> anyhow::Result<()> {
             Column { title: "NAME", side: Side::Left, cell: |study| study.name.as_str().into() },
             Column { title: "DATASET", side: Side::Left, cell: |study| study.dataset.as_str().into() },
             Column { title: "NETWORK", side: Side::Left, cell: |study| study.network.as_str().into() },
+            Column { title: "INTEREST", side: Side::Left, cell: interest_cell },
             Column {
                 title: "TRAINED",
                 side: Side::Right,
@@ -153,6 +157,32 @@ pub(crate) async fn packs(client: &Client, screen: &Screen) -> anyhow::Result<()
         ],
         name: |pack| &pack.name,
         when_empty: "no packs yet; import one with `jobctl data import`",
+    })
+}
+
+async fn weights(client: &Client, screen: &Screen) -> anyhow::Result<()> {
+    let records: Vec<WeightsRecord> = client.all_weights().await?.into_iter().map(Into::into).collect();
+    screen.list(&Listing {
+        schema: "selffer.weights-list/v1",
+        key: "weights",
+        records: &records,
+        columns: &[
+            Column { title: "NAME", side: Side::Left, cell: |weights| weights.name.as_str().into() },
+            Column {
+                title: "DIGEST",
+                side: Side::Left,
+                cell: |weights| Cell::toned(&weights.digest[..8], Tone::Faint),
+            },
+            Column {
+                title: "CHANNELS",
+                side: Side::Right,
+                cell: |weights| weights.channels.to_string().into(),
+            },
+            Column { title: "LAYERS", side: Side::Left, cell: |weights| weights.layers.join(" ").into() },
+            Column { title: "SIZE", side: Side::Right, cell: |weights| human::bytes(weights.bytes).into() },
+        ],
+        name: |weights| &weights.name,
+        when_empty: "no weights yet; import some with `jobctl data import-weights`",
     })
 }
 

@@ -1,7 +1,11 @@
 //! What each command does. One file a command.
 
+mod acts;
 mod completions;
+mod confirm;
 mod data;
+mod fleet;
+mod grid;
 mod lint;
 mod list;
 mod logs;
@@ -9,6 +13,7 @@ mod plan;
 mod planning;
 mod records;
 mod report;
+mod selector;
 mod show;
 mod submit;
 mod watch;
@@ -28,11 +33,18 @@ pub(crate) async fn run(arguments: &Arguments, screen: &Screen) -> anyhow::Resul
         Command::Lint(args) => lint::run(common, args, screen).await,
         Command::Submit(args) => submit::run(common, args, screen).await,
         Command::Data(command) => data::run(common, command, screen).await,
+        Command::Grid(command) => grid::run(command, screen),
         Command::Completions(args) => completions::run(args.shell, screen),
         Command::List(args) => list::run(&Client::connect(common).await?, screen, &args.what).await,
         Command::Show(args) => show::run(&Client::connect(common).await?, screen, &args.selector).await,
         Command::Watch(args) => watch::watch(&Client::connect(common).await?, screen, &args.study).await,
         Command::Wait(args) => watch::wait(&Client::connect(common).await?, screen, args).await,
+        Command::Pause(args) => acts::pause(common, screen, args).await,
+        Command::Resume(args) => acts::resume(common, screen, args).await,
+        Command::Stop(args) => acts::stop(common, screen, args).await,
+        Command::Cancel(args) => acts::cancel(common, screen, args).await,
+        Command::Retry(args) => acts::retry(&Client::connect(common).await?, screen, args).await,
+        Command::Prioritize(args) => acts::prioritize(common, screen, args).await,
         Command::Logs(args) => logs::run(&Client::connect(common).await?, screen, args).await,
         Command::Report(args) => report::run(&Client::connect(common).await?, screen, args).await,
     }

@@ -2,11 +2,11 @@
 //!
 //! A field that is renamed or taken away is a new version of its schema.
 
-use selffer_core::job::StateKind;
+use selffer_core::{interest::Interest, job::StateKind};
 use serde::Serialize;
 
 use crate::{
-    client::{JobView, PackView, StudyView, WorkerView, iso, phase_word},
+    client::{JobView, PackView, StudyView, WeightsView, WorkerView, iso, phase_word},
     output::{
         human,
         table::{Cell, Column, Side, Tone},
@@ -89,6 +89,12 @@ pub(crate) fn state_tone(state: StateKind) -> Tone {
     }
 }
 
+/// A study's interest, and the colour of it.
+pub(crate) fn interest_cell(study: &StudyRecord) -> Cell {
+    let tone = if study.interest == Interest::Active { Tone::Faint } else { Tone::Warning };
+    Cell::toned(study.interest.as_str(), tone)
+}
+
 /// One study of `selffer.studies/v1`.
 #[derive(Debug, Serialize)]
 pub(crate) struct StudyRecord {
@@ -110,6 +116,11 @@ pub(crate) struct StudyRecord {
     pub(crate) share_done: f64,
     pub(crate) eta_s: Option<f64>,
     pub(crate) elapsed_s: f64,
+    pub(crate) interest: Interest,
+    pub(crate) interest_reason: Option<String>,
+    pub(crate) interest_since: String,
+    pub(crate) priority: i32,
+    pub(crate) ended: bool,
 }
 
 impl From<&StudyView> for StudyRecord {
@@ -133,6 +144,11 @@ impl From<&StudyView> for StudyRecord {
             share_done: study.share_done(),
             eta_s: study.eta_s,
             elapsed_s: study.elapsed_s,
+            interest: study.interest,
+            interest_reason: study.interest_reason.clone(),
+            interest_since: iso(study.interest_since),
+            priority: study.priority,
+            ended: study.ended,
         }
     }
 }
@@ -202,6 +218,28 @@ impl From<PackView> for PackRecord {
             train_images: pack.train_images,
             validation_images: pack.validation_images,
             bytes: pack.bytes,
+        }
+    }
+}
+
+/// One line of `selffer.weights-list/v1`.
+#[derive(Debug, Serialize)]
+pub(crate) struct WeightsRecord {
+    pub(crate) name: String,
+    pub(crate) digest: String,
+    pub(crate) channels: u32,
+    pub(crate) layers: Vec<String>,
+    pub(crate) bytes: u64,
+}
+
+impl From<WeightsView> for WeightsRecord {
+    fn from(weights: WeightsView) -> Self {
+        Self {
+            name: weights.name,
+            digest: weights.digest.to_string(),
+            channels: weights.channels,
+            layers: weights.layers,
+            bytes: weights.bytes,
         }
     }
 }

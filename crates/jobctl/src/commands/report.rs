@@ -24,7 +24,7 @@ use selffer_report::{
 
 use crate::{
     args::ReportArgs,
-    client::{Client, JobView, PackSelector, Results, StudyView},
+    client::{Client, ImportSelector, JobView, Results, StudyView},
     exit::Exit,
     output::{Format, Screen, human, json},
 };
@@ -38,7 +38,7 @@ const CURVES_AT_A_TIME: usize = 8;
 pub(crate) async fn run(client: &Client, screen: &Screen, args: &ReportArgs) -> anyhow::Result<Exit> {
     let study = client.study(&args.study).await?;
     let jobs = client.jobs(&study.name, Results::With).await?;
-    let manifest = client.pack(&PackSelector::Digest(study.pack_digest)).await?;
+    let manifest = client.pack(&ImportSelector::Digest(study.pack_digest)).await?;
     let facts = facts(&study, &jobs, manifest.as_ref());
     let rows = rows(client, &study.name, &jobs).await?;
     let summary = Summary::of(&facts, rows);

@@ -3,19 +3,18 @@
 //! The grid is checked here first, so that mistakes are told before anyone is asked; the
 //! coordinator checks and expands it again, and its word counts.
 
-use std::io::{self, BufRead, IsTerminal, Write};
-
 use serde::Serialize;
 
 use super::{
+    confirm::Consent,
     plan,
     planning::{self, GridFile},
     watch,
 };
 use crate::{
     ambient,
-    args::{CommonArgs, SubmitArgs},
-    client::{Client, Submitted},
+    args::{CommonArgs, FleetArgs, SubmitArgs},
+    client::{Client, NewStudy, Submitted},
     exit::{Exit, Failure},
     output::{Screen, human},
 };
@@ -23,9 +22,11 @@ use crate::{
 /// Shows the plan, asks, submits, and follows if wanted.
 pub(crate) async fn run(common: &CommonArgs, args: &SubmitArgs, screen: &Screen) -> anyhow::Result<Exit> {
     let grid = GridFile::read(&args.file)?;
-    if !args.yes && !io::stdin().is_terminal() {
+    let consent = Consent::of(args.yes);
+    if !consent.can_be_had() {
         grid.check()?;
-        return Err(nobody_to_ask(&args.file.display().to_string()).into());
+        let show = format!("`jobctl plan {}` shows what would be trained", args.file.display());
+        consent.check("submitting", format!("add -y to submit without asking; {show}"))?;
     }
     let client = match Client::connect(common).await {
         Ok(client) => client,
@@ -34,17 +35,25 @@ pub(crate) async fn run(common: &CommonArgs, args: &SubmitArgs, screen: &Screen)
             return Err(error);
         }
     };
-    let plan = planning::with_coordinator(&grid, &client).await?;
+    let plan = planning::with_coordinator(&grid, &client, &FleetArgs::default()).await?;
     if !screen.is_for_machines() {
         screen.note(plan::summary(&plan).trim_end())?;
     }
-    if !args.yes && !agreed(plan.jobs as u64)? {
+    if !consent.get(&format!("Submit {}?", human::counted(plan.jobs as u64, "network")))? {
         screen.note("nothing was submitted")?;
         return Ok(Exit::Ok);
     }
     let request_id = ambient::request_id();
-    let submitted = client.submit(request_id, grid.text.clone(), grid.file_name.clone()).await;
-    let submitted = submitted.map_err(|error| conflict_hint(error, &grid.file_name))?;
+    let study = NewStudy {
+        grid_yaml: grid.text.clone(),
+        file_name: grid.file_name.clone(),
+        files: grid.files.clone(),
+        as_name: args.as_name.clone(),
+        extend: args.extend,
+        priority: args.priority,
+    };
+    let submitted = client.submit(request_id, study).await;
+    let submitted = submitted.map_err(|error| conflict_hint(error, args))?;
     tell(screen, &submitted, args.follow)?;
     if args.follow { watch::watch(&client, screen, &submitted.study).await } else { Ok(Exit::Ok) }
 }
@@ -57,10 +66,12 @@ struct SubmitDocument<'a> {
     jobs: u32,
     shared: u32,
     succeeded: u32,
+    added: u32,
+    reopened: u32,
 }
 
 fn tell(screen: &Screen, submitted: &Submitted, follow: bool) -> anyhow::Result<()> {
-    let Submitted { study, existed, jobs, shared, succeeded } = submitted;
+    let Submitted { study, existed, jobs, shared, succeeded, added, reopened } = submitted;
     let document = SubmitDocument {
         schema: "selffer.submit/v1",
         study,
@@ -68,19 +79,10 @@ fn tell(screen: &Screen, submitted: &Submitted, follow: bool) -> anyhow::Result<
         jobs: *jobs,
         shared: *shared,
         succeeded: *succeeded,
+        added: *added,
+        reopened: *reopened,
     };
-    let mut text = match existed {
-        true => {
-            format!("{study} was there already, with the same {}", human::counted((*jobs).into(), "network"))
-        }
-        false => format!("submitted {study}: {}", human::counted((*jobs).into(), "network")),
-    };
-    if *shared > 0 && !existed {
-        text.push_str(&format!(", {shared} shared with other studies"));
-    }
-    if *succeeded > 0 {
-        text.push_str(&format!(", {succeeded} trained already"));
-    }
+    let mut text = told(submitted);
     if !follow {
         let next = if succeeded == jobs { "report" } else { "watch" };
         text.push_str(&format!("\nnext: jobctl {next} {study}"));
@@ -93,27 +95,41 @@ fn tell(screen: &Screen, submitted: &Submitted, follow: bool) -> anyhow::Result<
     screen.item(study, &document, &text)
 }
 
-fn nobody_to_ask(file: &str) -> Failure {
-    Failure::new(Exit::Usage, "submitting asks first, and there is no terminal to ask on")
-        .hint(format!("add -y to submit without asking; `jobctl plan {file}` shows what would be trained"))
+fn told(submitted: &Submitted) -> String {
+    let Submitted { study, existed, shared, succeeded, added, reopened, .. } = submitted;
+    let jobs = human::counted(submitted.jobs.into(), "network");
+    let mut text = match (existed, added) {
+        (true, _) => format!("{study} was there already, with the same {jobs}"),
+        (false, 0) => format!("submitted {study}: {jobs}"),
+        (false, _) => format!("extended {study} by {added} to {jobs}"),
+    };
+    if *shared > 0 && !existed && *added == 0 {
+        text.push_str(&format!(", {shared} shared with other studies"));
+    }
+    if *succeeded > 0 {
+        text.push_str(&format!(", {succeeded} trained already"));
+    }
+    if *reopened > 0 {
+        let verb = if *reopened == 1 { "starts" } else { "start" };
+        text.push_str(&format!(", {reopened} {verb} anew"));
+    }
+    text
 }
 
-fn conflict_hint(error: anyhow::Error, file: &str) -> anyhow::Error {
+fn conflict_hint(error: anyhow::Error, args: &SubmitArgs) -> anyhow::Error {
+    let file = args.file.display();
     match error.downcast::<Failure>() {
+        Ok(failure) if failure.exit == Exit::Conflict && args.extend => {
+            failure.hint("a study's networks never change: give those that differ a `label:`").into()
+        }
         Ok(failure) if failure.exit == Exit::Conflict => {
-            failure.hint(format!("give `study:` in {file} another name")).into()
+            let add = format!("`jobctl submit {file} --extend` adds what is new");
+            failure.hint(format!("`--as NAME` submits it as another study; {add}")).into()
+        }
+        Ok(failure) if failure.exit == Exit::NotFound && args.extend => {
+            failure.hint("without --extend it is submitted as a new study").into()
         }
         Ok(failure) => failure.into(),
         Err(error) => error,
     }
-}
-
-/// Asks on the terminal; anything but yes is no.
-fn agreed(jobs: u64) -> anyhow::Result<bool> {
-    let mut stderr = anstream::stderr().lock();
-    write!(stderr, "Submit {}? [y/N] ", human::counted(jobs, "network"))?;
-    stderr.flush()?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }

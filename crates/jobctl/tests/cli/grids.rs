@@ -45,7 +45,10 @@ fn a_plan_is_a_summary_for_people_and_one_name_a_line_for_shells() {
 fn a_plan_as_csv_has_one_row_a_network() {
     let printed = on_grid("plan", &demo(), &["-o", "csv"]);
     let header = printed.out.lines().next().unwrap();
-    assert_eq!(header, "name,split,treatment,n,source,target,seed,images_per_class,key,needs,flops,status");
+    assert_eq!(
+        header,
+        "name,split,treatment,n,source,target,seed,images_per_class,key,needs,flops,gpu_hours,status"
+    );
     assert_eq!(printed.out.lines().count(), 33);
 }
 
@@ -96,11 +99,7 @@ fn a_file_that_is_not_there_ends_with_code_3() {
 fn a_file_too_large_for_a_grid_is_refused_with_its_size() {
     let printed = on_grid("lint", &"#".repeat(10 << 20), &[]);
     assert_eq!(printed.code, 2);
-    assert!(
-        printed.err.contains("file has 10485760 bytes, but a grid may have at most 1048576"),
-        "{}",
-        printed.err
-    );
+    assert!(printed.err.contains("file has 10485760 bytes, but may have at most 1048576"), "{}", printed.err);
 }
 
 #[test]
@@ -109,4 +108,69 @@ fn an_unknown_pack_without_a_coordinator_ends_with_code_5() {
     assert_eq!(printed.code, 5, "{}", printed.err);
     assert!(printed.err.contains("my-images"), "{}", printed.err);
     assert!(printed.err.contains("--manifest"), "{}", printed.err);
+}
+
+#[test]
+fn the_papers_grid_is_planned_without_a_coordinator_as_170_jobs() {
+    let file = in_tree("examples/grids/yosinski-2014.yaml");
+    let printed = run(&["plan", file.to_str().unwrap(), "-o", "json"]);
+    assert_eq!(printed.code, 0, "{}", printed.err);
+    let plan: serde_json::Value = serde_json::from_str(&printed.out).unwrap();
+    assert_eq!(plan["jobs"], 170);
+    let counts = serde_json::json!({"base": 23, "BnB": 28, "AnB": 70, "BnB+": 14, "AnB+": 28, "RnB": 7});
+    assert_eq!(plan["by_treatment"], counts);
+}
+
+/// The demo on a network file beside it, whose first learned operator is this one.
+fn on_network_file(command: &str, operator: &str) -> Printed {
+    let folder = tempfile::tempdir().unwrap();
+    let network = format!(
+        "network: tiny\nside: 28\nlayers:\n- {{name: conv1, operators: [{operator}, relu]}}\n\
+         - {{name: fc2, operators: [{{linear: {{outputs: recipe}}}}]}}\n"
+    );
+    let grid =
+        demo().replace("network: caffenet-28-slim", "network: nets/tiny.yaml").replace("[1, 4, 7]", "1");
+    fs::create_dir(folder.path().join("nets")).unwrap();
+    fs::write(folder.path().join("nets/tiny.yaml"), network).unwrap();
+    fs::write(folder.path().join("grid.yaml"), grid).unwrap();
+    run_in(folder.path(), &[command, "grid.yaml"])
+}
+
+#[test]
+fn a_network_file_beside_the_grid_is_read_and_its_mistakes_are_located_in_it() {
+    let good = on_network_file("lint", "{convolution: {outputs: 4, kernel: 5}}");
+    assert_eq!(good.code, 0, "{}", good.err);
+    assert!(good.out.contains("12 networks"), "{}", good.out);
+    let bad = on_network_file("plan", "{convolution: {outputs: 4, kernel: 0}}");
+    assert_eq!(bad.code, 2);
+    assert!(bad.err.contains("nets/tiny.yaml:4:"), "{}", bad.err);
+    assert!(bad.err.contains("kernel: 0 is not in"), "{}", bad.err);
+}
+
+#[test]
+fn a_network_file_that_is_not_there_is_located_in_the_grid() {
+    let text = demo().replace("network: caffenet-28-slim", "network: nets/tiny.yaml");
+    let printed = on_grid("lint", &text, &[]);
+    assert_eq!(printed.code, 2);
+    assert!(printed.err.contains("network: the file nets/tiny.yaml is not there"), "{}", printed.err);
+}
+
+#[test]
+fn imported_weights_are_planned_without_a_coordinator_and_without_keys() {
+    let text = demo().replace("treatment: [base", "treatment: [{source: my-weights, copy: 2}, base");
+    let printed = on_grid("plan", &text, &["-o", "json"]);
+    assert_eq!(printed.code, 0, "{}", printed.err);
+    let plan: serde_json::Value = serde_json::from_str(&printed.out).unwrap();
+    assert_eq!(plan["by_treatment"]["InB"], 2);
+    let warnings = plan["warnings"].as_array().unwrap();
+    assert!(warnings.iter().any(|warning| warning["code"] == "weights_unknown"), "{warnings:?}");
+}
+
+#[test]
+fn the_schema_of_grids_is_json() {
+    let printed = run(&["grid", "schema"]);
+    assert_eq!(printed.code, 0, "{}", printed.err);
+    let schema: serde_json::Value = serde_json::from_str(&printed.out).unwrap();
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    assert!(schema["properties"]["grids"].is_object());
 }

@@ -4,7 +4,7 @@ use super::program::run;
 
 #[test]
 fn every_help_text_is_as_agreed() {
-    let commands: [&[&str]; 18] = [
+    let commands: [&[&str]; 26] = [
         &[],
         &["plan"],
         &["lint"],
@@ -14,6 +14,12 @@ fn every_help_text_is_as_agreed() {
         &["show"],
         &["watch"],
         &["wait"],
+        &["pause"],
+        &["resume"],
+        &["stop"],
+        &["cancel"],
+        &["retry"],
+        &["prioritize"],
         &["logs"],
         &["report"],
         &["data"],
@@ -22,6 +28,8 @@ fn every_help_text_is_as_agreed() {
         &["data", "verify"],
         &["data", "split"],
         &["data", "push"],
+        &["grid", "schema"],
+        &["grid", "network"],
         &["completions"],
     ];
     let mut all = String::new();

@@ -1,9 +1,15 @@
 //! The command line as a person or a script meets it, without a coordinator.
 
 #[cfg(test)]
+mod acts;
+#[cfg(test)]
 mod grids;
 #[cfg(test)]
 mod help;
+#[cfg(test)]
+mod networks;
+#[cfg(test)]
+mod plans;
 #[cfg(test)]
 mod program;
 #[cfg(test)]

@@ -3,37 +3,64 @@
 
 use std::path::{Path, PathBuf};
 
-use selffer_core::pack::{MANIFEST_FILE, PackManifest};
+use selffer_core::{
+    pack::{MANIFEST_FILE, PackManifest},
+    weights::WeightsManifest,
+};
 use selffer_data::read_manifest;
 
 use crate::{
     args::{CommonArgs, PackArg, PacksArg},
-    client::{Client, PackSelector},
+    client::{Client, ImportSelector},
     exit::{Exit, Failure},
 };
 
-/// A pack's manifest, and where it was found.
-pub(super) struct Found {
-    /// Everything about the pack but its pixels.
-    pub(super) manifest: PackManifest,
+/// What a name or digest stands for.
+pub(super) enum Import {
+    /// An image set.
+    Pack(Found),
+    /// Weights, where no pack is called so.
+    Weights(Found<WeightsManifest>),
+}
+
+/// A manifest, and where it was found.
+pub(super) struct Found<M = PackManifest> {
+    /// Everything about the import but its bytes.
+    pub(super) manifest: M,
     /// Its folder or the coordinator's address, for people.
     pub(super) place: String,
 }
 
-/// Finds a pack: a folder first, then the local packs, then the coordinator.
+/// Finds a pack; see [`find`].
 ///
 /// # Errors
 /// Nobody knows it.
-pub(super) async fn find(common: &CommonArgs, args: &PackArg) -> anyhow::Result<Found> {
+pub(super) async fn find_pack(common: &CommonArgs, args: &PackArg) -> anyhow::Result<Found> {
+    match find(common, args).await? {
+        Import::Pack(found) => Ok(found),
+        Import::Weights(_) => Err(not_found(&args.pack, "only weights are called so").into()),
+    }
+}
+
+/// Finds a pack: a folder first, then the local packs, then the coordinator, and there also
+/// weights.
+///
+/// # Errors
+/// Nobody knows it.
+pub(super) async fn find(common: &CommonArgs, args: &PackArg) -> anyhow::Result<Import> {
     if let Some(folder) = local_folder(&args.pack, &args.packs) {
         let manifest = manifest_at(&folder)?;
-        return Ok(Found { manifest, place: folder.display().to_string() });
+        return Ok(Import::Pack(Found { manifest, place: folder.display().to_string() }));
     }
     let Some(client) = Client::connect_if_there(common).await else {
         return Err(not_found(&args.pack, "and no coordinator answers that might know it").into());
     };
-    match client.pack(&PackSelector::parse(&args.pack)).await? {
-        Some(manifest) => Ok(Found { manifest, place: client.address().to_owned() }),
+    let (selector, place) = (ImportSelector::parse(&args.pack), client.address().to_owned());
+    if let Some(manifest) = client.pack(&selector).await? {
+        return Ok(Import::Pack(Found { manifest, place }));
+    }
+    match client.weights(&selector).await? {
+        Some(manifest) => Ok(Import::Weights(Found { manifest, place })),
         None => Err(not_found(&args.pack, "and the coordinator has no pack of that name").into()),
     }
 }

@@ -1,4 +1,4 @@
-//! `jobctl data inspect` and `verify`: what a pack holds, and whether it is whole.
+//! `jobctl data inspect` and `verify`: what a pack or weights hold, and whether they are whole.
 
 use std::path::Path;
 
@@ -6,7 +6,10 @@ use selffer_core::{pack::PackManifest, spec::Half};
 use selffer_data::Pack;
 use serde::Serialize;
 
-use super::find::{Found, find, local_folder, not_found};
+use super::{
+    find::{Found, Import, find, local_folder, not_found},
+    weights::{self, local_weights, weights_at},
+};
 use crate::{
     args::{CommonArgs, PackArg},
     exit::Exit,
@@ -16,9 +19,17 @@ use crate::{
     },
 };
 
-/// Describes a pack, wherever it is.
+/// Describes a pack or weights, wherever they are.
 pub(super) async fn inspect(common: &CommonArgs, args: &PackArg, screen: &Screen) -> anyhow::Result<Exit> {
-    let Found { manifest, place } = find(common, args).await?;
+    if let Some(folder) = local_weights(&args.pack, &args.packs) {
+        return weights::describe(screen, &args.pack, &weights_at(&folder)?, &folder.display().to_string());
+    }
+    let Found { manifest, place } = match find(common, args).await? {
+        Import::Pack(found) => found,
+        Import::Weights(found) => {
+            return weights::describe(screen, &args.pack, &found.manifest, &found.place);
+        }
+    };
     let document = PackDescription::of(&manifest);
     let text = format!(
         "{}\n{}",
@@ -29,8 +40,11 @@ pub(super) async fn inspect(common: &CommonArgs, args: &PackArg, screen: &Screen
     Ok(Exit::Ok)
 }
 
-/// Compares every byte of a local pack with its digests.
+/// Compares every byte of a local pack or local weights with their digests.
 pub(super) fn verify(args: &PackArg, screen: &Screen) -> anyhow::Result<Exit> {
+    if let Some(folder) = local_weights(&args.pack, &args.packs) {
+        return weights::verify(screen, &args.pack, &folder);
+    }
     let Some(folder) = local_folder(&args.pack, &args.packs) else {
         return Err(not_found(&args.pack, "nor a local pack's name").into());
     };

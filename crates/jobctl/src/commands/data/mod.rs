@@ -1,10 +1,12 @@
-//! `jobctl data`: image sets.
+//! `jobctl data`: image sets, and weights that were trained elsewhere.
 
 mod find;
 mod import;
+mod import_weights;
 mod inspect;
 mod push;
 mod split;
+mod weights;
 
 use crate::{
     args::{CommonArgs, DataCommand},
@@ -19,6 +21,7 @@ pub(super) use find::manifest_at;
 pub(super) async fn run(common: &CommonArgs, command: &DataCommand, screen: &Screen) -> anyhow::Result<Exit> {
     match command {
         DataCommand::Import(args) => import::run(common, args, screen).await,
+        DataCommand::ImportWeights(args) => import_weights::run(common, args, screen).await,
         DataCommand::Inspect(args) => inspect::inspect(common, args, screen).await,
         DataCommand::Verify(args) => inspect::verify(args, screen),
         DataCommand::Split(args) => split::run(common, args, screen).await,

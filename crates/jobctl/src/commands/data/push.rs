@@ -1,4 +1,4 @@
-//! `jobctl data push`: a local pack into the store.
+//! `jobctl data push`: a local pack or local weights into the store.
 //!
 //! Only chunks that the store lacks are sent, so an interrupted push goes on where it was
 //! when it is repeated.
@@ -13,14 +13,17 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use selffer_artifacts::{cut_file, read_chunk_of_file};
 use selffer_core::{
     artifact::{Chunk, Manifest, Object},
-    identity::canonical_json,
     ids::{Digest, Name},
+    import::{ImportKind, ImportManifest},
     pack::PackManifest,
 };
 use selffer_data::Pack;
 use serde::Serialize;
 
-use super::find::{local_folder, not_found};
+use super::{
+    find::{local_folder, not_found},
+    weights::{self, local_weights},
+};
 use crate::{
     args::{CommonArgs, PushArgs},
     client::Client,
@@ -34,15 +37,21 @@ use crate::{
 /// How many chunks are on their way at a time; 8 MiB each.
 const CHUNKS_AT_A_TIME: usize = 4;
 
-/// Sends a local pack.
+/// Sends a local pack or local weights.
 pub(super) async fn run(common: &CommonArgs, args: &PushArgs, screen: &Screen) -> anyhow::Result<Exit> {
-    let Some(folder) = local_folder(&args.pack, &args.packs) else {
+    let weights = local_weights(&args.pack, &args.packs);
+    let is_weights = weights.is_some();
+    let Some(folder) = weights.or_else(|| local_folder(&args.pack, &args.packs)) else {
         return Err(not_found(&args.pack, "nor a local pack's name").into());
     };
     let own_name = folder.canonicalize()?.file_name().map(|name| name.to_string_lossy().into_owned());
     let name = args.name.clone().or(own_name).unwrap_or_default();
     let name: Name = name.parse().map_err(|error| Failure::new(Exit::Usage, format!("--name: {error}")))?;
-    push(&Client::connect(common).await?, screen, &folder, &name).await
+    let client = Client::connect(common).await?;
+    match is_weights {
+        true => weights::push(&client, screen, &folder, &name).await,
+        false => push(&client, screen, &folder, &name).await,
+    }
 }
 
 /// Sends the pack in this folder and registers it under a name.
@@ -54,17 +63,44 @@ pub(super) async fn push(
 ) -> anyhow::Result<Exit> {
     let pack = Pack::open(folder)?;
     let manifest = cut(screen, folder, pack.manifest())?;
-    let (digest, missing) = client.begin_pack(canonical_json(pack.manifest()), &manifest).await?;
-    let sent = send_missing(client, screen, folder, (digest, &manifest), &missing).await?;
-    client.publish_pack(digest, name.as_str()).await?;
+    let import = ImportManifest::Pack(pack.manifest().clone());
+    let sent = send(&Sending { client, screen, folder }, &import, &manifest, name).await?;
     let mut document = PackDocument::new("selffer.pack-pushed/v1", name, pack.manifest(), Some(folder));
     document.bytes_sent = Some(sent);
-    let how_much = match sent {
+    screen.item(name.as_str(), &document, &format!("{name} is in the store ({})\n", how_much(sent)))?;
+    Ok(Exit::Ok)
+}
+
+/// Where an import goes and where it is.
+#[derive(Clone, Copy)]
+pub(super) struct Sending<'a> {
+    pub(super) client: &'a Client,
+    pub(super) screen: &'a Screen,
+    /// With all files that the import lists.
+    pub(super) folder: &'a Path,
+}
+
+/// Sends what the store lacks of an import and registers it under a name; answers how many
+/// bytes went.
+pub(super) async fn send(
+    sending: &Sending<'_>,
+    import: &ImportManifest,
+    objects: &Manifest,
+    name: &Name,
+) -> anyhow::Result<u64> {
+    let (digest, missing) = sending.client.begin_import(import, objects).await?;
+    let identity = (import.kind(), digest);
+    let sent = send_missing(sending, identity, objects, &missing).await?;
+    sending.client.publish_import(identity, name.as_str()).await?;
+    Ok(sent)
+}
+
+/// How much went, in words.
+pub(super) fn how_much(sent: u64) -> String {
+    match sent {
         0 => "all of it was there already".to_owned(),
         sent => format!("{} sent", human::bytes(sent)),
-    };
-    screen.item(name.as_str(), &document, &format!("{name} is in the store ({how_much})\n"))?;
-    Ok(Exit::Ok)
+    }
 }
 
 /// What import and push answer to programs.
@@ -118,18 +154,18 @@ fn cut(screen: &Screen, folder: &Path, pack: &PackManifest) -> anyhow::Result<Ma
 
 /// Sends each missing chunk once; answers how many bytes that were.
 async fn send_missing(
-    client: &Client,
-    screen: &Screen,
-    folder: &Path,
-    (digest, manifest): (Digest, &Manifest),
+    sending: &Sending<'_>,
+    identity: (ImportKind, Digest),
+    objects: &Manifest,
     missing: &[Digest],
 ) -> anyhow::Result<u64> {
-    let pieces = pieces(folder, manifest, missing);
+    let Sending { client, screen, folder } = *sending;
+    let pieces = pieces(folder, objects, missing);
     let total = pieces.iter().map(|piece| piece.chunk().bytes).sum();
     let mut progress = Progress::start(screen, "sending", Unit::Bytes, total);
     let mut sent = 0;
     let mut sending = stream::iter(pieces)
-        .map(|piece| send(client.clone(), digest, piece))
+        .map(|piece| send_piece(client.clone(), identity, piece))
         .buffer_unordered(CHUNKS_AT_A_TIME);
     while let Some(bytes) = sending.try_next().await? {
         sent += bytes;
@@ -168,11 +204,11 @@ fn pieces(folder: &Path, manifest: &Manifest, missing: &[Digest]) -> Vec<Piece> 
     first_of.into_values().collect()
 }
 
-async fn send(client: Client, digest: Digest, piece: Piece) -> anyhow::Result<u64> {
+async fn send_piece(client: Client, identity: (ImportKind, Digest), piece: Piece) -> anyhow::Result<u64> {
     let chunk = piece.chunk().clone();
     let read = move || read_chunk_of_file(&piece.path, &piece.object, piece.index);
     let bytes = tokio::task::spawn_blocking(read).await??;
-    client.put_pack_chunk(digest, &chunk, &bytes).await?;
+    client.put_import_chunk(identity, &chunk, &bytes).await?;
     Ok(chunk.bytes)
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use selffer_core::{pack::PackFacts, spec::Half, split::SplitRule};
 use serde::Serialize;
 
-use super::find::{find, local_folder};
+use super::find::{find_pack, local_folder};
 use crate::{
     args::{CommonArgs, PackArg, SplitArgs},
     exit::{Exit, Failure},
@@ -76,7 +76,8 @@ async fn classes(common: &CommonArgs, args: &SplitArgs) -> anyhow::Result<Classe
         let names = selffer_data::import::known_class_names(pack).unwrap_or_default();
         return Ok(Classes { count: facts.class_count, groupings: facts.groupings, names });
     }
-    let manifest = find(common, &PackArg { pack: pack.clone(), packs: args.packs.clone() }).await?.manifest;
+    let manifest =
+        find_pack(common, &PackArg { pack: pack.clone(), packs: args.packs.clone() }).await?.manifest;
     Ok(Classes {
         count: manifest.classes.len() as u32,
         groupings: manifest.groupings,

@@ -1,9 +1,14 @@
 //! One job: its spec, its result, and what happened to it.
 
-use selffer_core::outcome::{JobResult, MetricPoint, MetricValue};
+use anyhow::Context;
+use selffer_core::{
+    outcome::{JobResult, MetricPoint, MetricValue},
+    spec::JobSpec,
+};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::proof::{self, ProofRecord};
 use crate::{
     client::{AttemptView, Client, EventView, JobDetail, JobView, iso},
     commands::records::JobRecord,
@@ -14,7 +19,7 @@ use crate::{
 };
 
 #[derive(Serialize)]
-struct JobDocument {
+pub(super) struct JobDocument {
     schema: &'static str,
     job: JobRecord,
     studies: Vec<String>,
@@ -22,6 +27,7 @@ struct JobDocument {
     spec: Value,
     result: Option<ResultRecord>,
     final_checkpoint: Option<String>,
+    pub(super) proof: ProofRecord,
     attempts: Vec<AttemptRecord>,
     metrics: Vec<MetricPoint>,
     events: Vec<EventRecord>,
@@ -66,7 +72,9 @@ impl From<&JobResult> for ResultRecord {
 struct AttemptRecord {
     attempt: u32,
     worker: String,
+    program_version: String,
     device: String,
+    threads: u32,
     started: String,
     ended: Option<String>,
     outcome: Option<String>,
@@ -78,7 +86,9 @@ impl From<&AttemptView> for AttemptRecord {
         Self {
             attempt: attempt.attempt,
             worker: attempt.worker.clone(),
+            program_version: attempt.program_version.clone(),
             device: attempt.device_kind.clone(),
+            threads: attempt.threads,
             started: iso(attempt.started_at),
             ended: attempt.ended_at.map(iso),
             outcome: attempt.outcome.clone(),
@@ -88,7 +98,7 @@ impl From<&AttemptView> for AttemptRecord {
 }
 
 #[derive(Serialize)]
-struct EventRecord {
+pub(super) struct EventRecord {
     at: String,
     what: String,
     detail: String,
@@ -103,29 +113,41 @@ impl From<&EventView> for EventRecord {
 /// Shows one job with everything that is known about it.
 pub(super) async fn show_job(client: &Client, screen: &Screen, selector: &str) -> anyhow::Result<()> {
     let detail = client.job(selector).await?;
-    let text = job_text(&detail, screen.look);
-    let document = JobDocument {
+    let document = document(&detail)?;
+    let text = job_text(&detail, &document.proof, screen.look);
+    screen.item(&detail.job.name, &document, &text)
+}
+
+pub(super) fn document(detail: &JobDetail) -> anyhow::Result<JobDocument> {
+    let unreadable =
+        || format!("the spec of {} cannot be read; is jobctl as new as the coordinator?", detail.job.name);
+    let spec_json: Value = serde_json::from_str(&detail.spec_json).with_context(unreadable)?;
+    let spec: JobSpec = serde_json::from_value(spec_json.clone()).with_context(unreadable)?;
+    Ok(JobDocument {
         schema: "selffer.job/v1",
         job: (&detail.job).into(),
         studies: detail.studies.clone(),
         source: detail.source_name.clone(),
-        spec: serde_json::from_str(&detail.spec_json)?,
+        proof: proof::record(detail, &spec, &spec_json),
+        spec: spec_json,
         result: detail.job.result.as_ref().map(Into::into),
         final_checkpoint: detail.final_checkpoint_id.clone(),
         attempts: detail.attempts.iter().map(Into::into).collect(),
         metrics: detail.metrics.clone(),
         events: detail.events.iter().map(Into::into).collect(),
-    };
-    screen.item(&detail.job.name, &document, &text)
+    })
 }
 
-fn job_text(detail: &JobDetail, look: Look) -> String {
+pub(super) fn job_text(detail: &JobDetail, proof: &ProofRecord, look: Look) -> String {
     let mut text = human::facts(&detail.job.name, &job_facts(detail));
     if let Some(result) = &detail.job.result {
         text.push_str(&human::facts("\nresult", &result_facts(result)));
     }
+    text.push_str(&human::facts("\nmade of", &proof::facts(proof)));
+    text.push_str(&human::facts("\nrecipe", &proof::recipe_facts(proof)));
     let tests = tests_of(&detail.metrics);
     for (title, section) in [
+        ("layers", table_unless_empty(&proof::LAYER_COLUMNS, proof.layers(), look)),
         ("attempts", table_unless_empty(&ATTEMPT_COLUMNS, &detail.attempts, look)),
         ("tests", table_unless_empty(&TEST_COLUMNS, &tests, look)),
         ("events", table_unless_empty(&EVENT_COLUMNS, &detail.events, look)),
@@ -191,11 +213,7 @@ fn result_facts(result: &JobResult) -> Vec<(&'static str, String)> {
         ("weights", result.weights_digest.to_string()),
         ("training", human::duration(result.training_s)),
         ("testing", human::duration(result.testing_s)),
-        ("device", result.device_kind.clone()),
     ];
-    if let Some(unchanged) = result.copied_layers_unchanged {
-        facts.push(("copied layers", if unchanged { "unchanged" } else { "changed" }.to_owned()));
-    }
     if result.stuck_at_chance {
         facts.push(("warning", "the loss never fell below chance".to_owned()));
     }
@@ -206,10 +224,11 @@ fn table_unless_empty<T>(columns: &[Column<T>], records: &[T], look: Look) -> Op
     (!records.is_empty()).then(|| table::render(columns, records, look))
 }
 
-const ATTEMPT_COLUMNS: [Column<AttemptView>; 6] = [
+const ATTEMPT_COLUMNS: [Column<AttemptView>; 7] = [
     Column { title: "ATTEMPT", side: Side::Right, cell: |attempt| attempt.attempt.to_string().into() },
     Column { title: "WORKER", side: Side::Left, cell: |attempt| attempt.worker.as_str().into() },
     Column { title: "DEVICE", side: Side::Left, cell: |attempt| attempt.device_kind.as_str().into() },
+    Column { title: "THREADS", side: Side::Right, cell: |attempt| attempt.threads.to_string().into() },
     Column { title: "STARTED", side: Side::Left, cell: |attempt| iso(attempt.started_at).into() },
     Column { title: "OUTCOME", side: Side::Left, cell: |attempt| Cell::optional(attempt.outcome.clone()) },
     Column { title: "MESSAGE", side: Side::Left, cell: |attempt| attempt.message.as_str().into() },
@@ -232,7 +251,7 @@ const TEST_COLUMNS: [Column<Test>; 3] = [
     Column { title: "LOSS", side: Side::Right, cell: |test| format!("{:.4}", test.2).into() },
 ];
 
-const EVENT_COLUMNS: [Column<EventView>; 3] = [
+pub(super) const EVENT_COLUMNS: [Column<EventView>; 3] = [
     Column { title: "TIME", side: Side::Left, cell: |event| iso(event.at).into() },
     Column { title: "WHAT", side: Side::Left, cell: |event| event.what.as_str().into() },
     Column { title: "DETAIL", side: Side::Left, cell: |event| event.detail.as_str().into() },

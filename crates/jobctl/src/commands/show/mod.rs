@@ -1,17 +1,14 @@
 //! `jobctl show`: everything about a study or a job.
 
 mod job;
+mod proof;
+mod study;
+#[cfg(test)]
+mod tests;
 
-use selffer_core::job::StateKind;
-use serde::Serialize;
-
-use self::job::show_job;
-use super::records::{JOB_COLUMNS, JobRecord, StudyRecord};
-use crate::{
-    client::{Client, Results, StudyView, iso},
-    exit::{Exit, Failure},
-    output::{Screen, human, table},
-};
+use self::{job::show_job, study::show_study};
+use super::selector::{is_not_found, may_be_a_key, names_a_job};
+use crate::{client::Client, exit::Exit, output::Screen};
 
 /// Shows what the selector chooses: a study by name or `last`, else a job.
 pub(crate) async fn run(client: &Client, screen: &Screen, selector: &str) -> anyhow::Result<Exit> {
@@ -28,53 +25,4 @@ pub(crate) async fn run(client: &Client, screen: &Screen, selector: &str) -> any
         Err(error) => return Err(error),
     }
     Ok(Exit::Ok)
-}
-
-/// Networks' names hold a `/`, studies' never; `STUDY:NAME` holds a `:`.
-fn names_a_job(selector: &str) -> bool {
-    selector.contains(['/', ':'])
-}
-
-fn may_be_a_key(selector: &str) -> bool {
-    selector.len() >= KEY_DIGITS_MIN && selector.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-/// The shortest form of a key that commands accept.
-const KEY_DIGITS_MIN: usize = 8;
-
-fn is_not_found(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<Failure>().is_some_and(|failure| failure.exit == Exit::NotFound)
-}
-
-#[derive(Serialize)]
-struct StudyDocument {
-    schema: &'static str,
-    study: StudyRecord,
-    jobs: Vec<JobRecord>,
-}
-
-async fn show_study(client: &Client, screen: &Screen, study: StudyView) -> anyhow::Result<()> {
-    let jobs = client.jobs(&study.name, Results::Without).await?;
-    let records: Vec<JobRecord> = jobs.iter().map(JobRecord::from).collect();
-    let text = format!("{}\n{}", study_text(&study), table::render(&JOB_COLUMNS, &records, screen.look));
-    let document = StudyDocument { schema: "selffer.study/v1", study: (&study).into(), jobs: records };
-    screen.item(&study.name, &document, &text)
-}
-
-fn study_text(study: &StudyView) -> String {
-    let states = StateKind::ALL.iter().filter(|state| study.count(**state) > 0);
-    let states: Vec<String> =
-        states.map(|state| format!("{} {}", study.count(*state), state.as_str())).collect();
-    let left = study.eta_s.map(|eta_s| format!(", {} left", human::duration(eta_s))).unwrap_or_default();
-    human::facts(
-        &study.name,
-        &[
-            ("dataset", format!("{} ({})", study.dataset, study.pack_digest.short())),
-            ("network", study.network.clone()),
-            ("submitted", iso(study.created_at)),
-            ("networks", format!("{}: {}", study.jobs(), states.join(", "))),
-            ("work", format!("{}{left}", human::percent(study.share_done()))),
-            ("elapsed", human::duration(study.elapsed_s)),
-        ],
-    )
 }

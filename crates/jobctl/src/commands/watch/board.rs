@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use selffer_core::job::StateKind;
+use selffer_core::{interest::Interest, job::StateKind};
 
 use crate::{
     client::{JobView, StudyView, WatchView},
@@ -75,23 +75,26 @@ impl Board {
         self.jobs.iter().filter(|job| job.state == state).count()
     }
 
-    /// Whether nothing will happen any more unless a person acts: every job has ended, or
-    /// is held. The first messages of a large study tell only part of its jobs; until all
-    /// are told, it is not settled.
+    /// Whether nothing will happen any more unless a person acts: every job has ended, is
+    /// held, or goes on only for other studies. The first messages of a large study tell only
+    /// part of its jobs; until all are told, it is not settled.
     pub(crate) fn is_settled(&self) -> bool {
         let all_are_told = self.jobs.len() >= self.study.jobs() as usize;
         let settled = |job: &JobView| job.state.is_terminal() || job.state == StateKind::Held;
-        all_are_told && self.jobs.iter().all(settled)
+        all_are_told && (self.study.ended || self.jobs.iter().all(settled))
     }
 
     /// The exit code of a settled study.
     pub(crate) fn exit(&self) -> Exit {
-        if self.count(StateKind::Failed) + self.count(StateKind::Held) > 0 {
-            Exit::FailedJobs
-        } else if self.count(StateKind::Cancelled) > 0 {
-            Exit::Cancelled
-        } else {
+        if self.count(StateKind::Succeeded) == self.jobs.len() {
             Exit::Ok
+        } else if self.study.interest == Interest::Cancelled {
+            Exit::Cancelled
+        } else if self.count(StateKind::Failed) + self.count(StateKind::Held) > 0 {
+            Exit::FailedJobs
+        } else {
+            // Some were cancelled by themselves, or left to other studies.
+            Exit::Cancelled
         }
     }
 }
@@ -151,6 +154,11 @@ pub(crate) mod tests {
             work_done,
             eta_s: Some(185.0),
             elapsed_s: 60.0,
+            interest: Interest::Active,
+            interest_reason: None,
+            interest_since: DateTime::UNIX_EPOCH,
+            priority: 0,
+            ended: false,
         }
     }
 
@@ -205,5 +213,17 @@ pub(crate) mod tests {
         assert_eq!(exit(&[StateKind::Succeeded]), Exit::Ok);
         assert_eq!(exit(&[StateKind::Succeeded, StateKind::Cancelled]), Exit::Cancelled);
         assert_eq!(exit(&[StateKind::Failed, StateKind::Cancelled]), Exit::FailedJobs);
+    }
+
+    #[test]
+    fn a_cancelled_study_has_ended_whatever_goes_on_for_others() {
+        let mut study = study(40.0);
+        (study.interest, study.ended) = (Interest::Cancelled, true);
+        let jobs = [StateKind::Succeeded, StateKind::Running, StateKind::Failed].map(|state| job("a", state));
+
+        let board = Board::new(WatchView { study, jobs: jobs.into() });
+
+        assert!(board.is_settled());
+        assert_eq!(board.exit(), Exit::Cancelled);
     }
 }

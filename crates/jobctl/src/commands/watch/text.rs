@@ -1,6 +1,6 @@
 //! The sentences of a watched study, the same on a terminal and in a pipe.
 
-use selffer_core::job::StateKind;
+use selffer_core::{interest::Interest, job::StateKind};
 
 use super::board::{Board, Change};
 use crate::{
@@ -38,6 +38,9 @@ pub(crate) fn summary_line(board: &Board) -> String {
     let study = board.study();
     let done = format!("{}/{} networks", board.count(StateKind::Succeeded), board.jobs().len());
     let mut parts = vec![done, human::percent(study.share_done())];
+    if study.interest != Interest::Active {
+        parts.push(study.interest.to_string());
+    }
     parts.push(format!("{} running", board.running().count()));
     for (state, word) in [(StateKind::Failed, "failed"), (StateKind::Held, "held")] {
         let count = board.count(state);
@@ -71,8 +74,9 @@ pub(crate) fn job_line(job: &JobView) -> String {
 pub(crate) fn farewell(board: &Board) -> String {
     let study = board.study();
     let name = &study.name;
+    let given_up = if study.interest.keeps_jobs() { String::new() } else { format!(" {},", study.interest) };
     let mut lines = vec![format!(
-        "{name}: {} of {} networks trained in {}",
+        "{name}:{given_up} {} of {} networks trained in {}",
         board.count(StateKind::Succeeded),
         board.jobs().len(),
         human::duration(study.elapsed_s)
@@ -86,7 +90,9 @@ pub(crate) fn farewell(board: &Board) -> String {
     if hidden > 0 {
         lines.push(format!("  and {hidden} more: jobctl list jobs {name} --state failed,held"));
     }
-    if let Some(failed) = board.jobs().iter().find(|job| job.state == StateKind::Failed) {
+    if !study.interest.keeps_jobs() {
+        lines.push(format!("next: jobctl retry {name}"));
+    } else if let Some(failed) = board.jobs().iter().find(|job| job.state == StateKind::Failed) {
         lines.push(format!("next: jobctl show {name}:{}", failed.name));
     } else {
         lines.push(format!("next: jobctl report {name} --out results"));
