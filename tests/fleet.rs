@@ -1,4 +1,9 @@
 //! A coordinator, workers and a person at the keyboard, all in one temporary folder.
+//!
+//! Who dies and is started again is in `victims`. However a test ends, no process of its
+//! fleet stays. `SELFFER_TEST_KEEP` keeps the folder, with all logs, of a test that failed.
+
+mod victims;
 
 use std::{
     net::TcpListener,
@@ -11,7 +16,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
+    person::Person,
     process::{Printed, Process, program},
+    schedule::Victim,
     wait,
 };
 
@@ -22,12 +29,15 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Fleet {
     folder: TempDir,
+    person: Person,
     grpc_port: u16,
     http_port: u16,
     extra_arguments: Vec<String>,
-    /// The coordinator, while it runs.
+    /// What every worker that is started from now on is told beyond name and folder.
+    pub worker_arguments: Vec<String>,
+    /// The coordinator, once it was started.
     pub coordinator: Option<Process>,
-    /// The workers that run.
+    /// The workers, in the order in which they were started.
     pub workers: Vec<Process>,
 }
 
@@ -47,11 +57,15 @@ impl Fleet {
     /// When the coordinator does not answer.
     #[must_use]
     pub fn start_with(extra_arguments: &[&str]) -> Self {
+        let folder = TempDir::with_prefix("selffer-test-").expect("a temporary folder");
+        let grpc_port = free_port();
         let mut fleet = Self {
-            folder: TempDir::with_prefix("selffer-test-").expect("a temporary folder"),
-            grpc_port: free_port(),
+            person: Person::new(folder.path(), format!("http://127.0.0.1:{grpc_port}")),
+            folder,
+            grpc_port,
             http_port: free_port(),
             extra_arguments: extra_arguments.iter().map(ToString::to_string).collect(),
+            worker_arguments: Vec::new(),
             coordinator: None,
             workers: Vec::new(),
         };
@@ -59,19 +73,20 @@ impl Fleet {
         fleet
     }
 
-    /// Starts the coordinator (again) on the same data folder and ports.
+    /// Starts the coordinator (again) on the same data folder and ports, and waits until it
+    /// answers.
     ///
     /// # Panics
     /// When it does not answer.
     pub fn start_coordinator(&mut self) {
-        self.coordinator = Some(Process::start(self.coordinator_command(), self.path("coordinatord.log")));
-        let (log, mut ended) = (self.folder.path().join("coordinatord.log"), false);
+        self.start_again(Victim::Coordinator);
+        let mut ended = false;
         let answers = |fleet: &Self| fleet.jobctl(&["list", "packs", "-o", "json"]).code == 0;
         wait::until("an answer of the coordinator", PATIENCE, || {
-            ended = !self.coordinator.as_mut().is_some_and(Process::is_running);
+            ended = !self.is_running(Victim::Coordinator);
             ended || answers(self)
         });
-        assert!(!ended, "{}", std::fs::read_to_string(log).unwrap_or_default());
+        assert!(!ended, "{}", self.printed(Victim::Coordinator));
     }
 
     /// The command that starts a coordinator on this fleet's folder and ports.
@@ -91,43 +106,44 @@ impl Fleet {
 
     /// Starts a CPU worker of this name; its scratch folder lasts as long as the fleet.
     pub fn start_worker(&mut self, name: &str, threads: usize) -> &mut Process {
-        let mut command = self.command("workerd");
+        let mut command = self.person.command("workerd");
         command
             .args(["--cpu", "--threads", &threads.to_string(), "--name", name, "--scratch-dir"])
-            .arg(self.path(&format!("scratch-{name}")));
+            .arg(self.scratch_folder(name))
+            .args(&self.worker_arguments);
         let process = Process::start(command, self.path(&format!("{name}.log")));
         self.workers.push(process);
         self.workers.last_mut().expect("just pushed")
     }
 
-    /// Runs `jobctl` with these arguments to its end.
-    ///
-    /// # Panics
-    /// When it cannot be started.
+    /// Somebody who uses this fleet.
+    #[must_use]
+    pub fn person(&self) -> &Person {
+        &self.person
+    }
+
+    /// As [`Person::jobctl`].
     #[must_use]
     pub fn jobctl(&self, arguments: &[&str]) -> Printed {
-        self.command("jobctl").args(arguments).output().expect("jobctl was built").into()
+        self.person.jobctl(arguments)
     }
 
-    /// Runs `jobctl`, which must succeed, and returns what it printed.
-    ///
-    /// # Panics
-    /// When it fails.
+    /// As [`Person::jobctl_ok`].
     #[must_use]
     pub fn jobctl_ok(&self, arguments: &[&str]) -> String {
-        let printed = self.jobctl(arguments);
-        assert_eq!(printed.code, 0, "jobctl {arguments:?}\n{}{}", printed.out, printed.err);
-        printed.out
+        self.person.jobctl_ok(arguments)
     }
 
-    /// Runs `jobctl … -o json`, which must succeed, and parses its output.
-    ///
-    /// # Panics
-    /// When it fails or prints no JSON.
+    /// As [`Person::jobctl_json`].
     #[must_use]
     pub fn jobctl_json(&self, arguments: &[&str]) -> Value {
-        let text = self.jobctl_ok(&[arguments, &["-o", "json"]].concat());
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+        self.person.jobctl_json(arguments)
+    }
+
+    /// As [`Person::states`].
+    #[must_use]
+    pub fn states(&self, study: &str) -> Vec<(String, String)> {
+        self.person.states(study)
     }
 
     /// Writes a file into the fleet's folder and returns its path.
@@ -153,30 +169,16 @@ impl Fleet {
         self.path("data")
     }
 
+    /// Where the worker of this name keeps packs, checkpoints and running attempts.
+    #[must_use]
+    pub fn scratch_folder(&self, name: &str) -> PathBuf {
+        self.path(&format!("scratch-{name}"))
+    }
+
     /// The dashboard's `HOST:PORT`.
     #[must_use]
     pub fn dashboard(&self) -> String {
         format!("127.0.0.1:{}", self.http_port)
-    }
-
-    /// States of a study's jobs by network name.
-    #[must_use]
-    pub fn states(&self, study: &str) -> Vec<(String, String)> {
-        let list = self.jobctl_json(&["list", "jobs", study]);
-        let jobs = list["jobs"].as_array().cloned().unwrap_or_default();
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        jobs.iter().map(|job| (text(&job["name"]), text(&job["state"]))).collect()
-    }
-
-    fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(program(name));
-        command
-            .current_dir(self.folder.path())
-            .env("SELFFER_COORDINATOR", format!("http://127.0.0.1:{}", self.grpc_port))
-            .env("SELFFER_DATA_DIR", self.data_folder())
-            .env("XDG_STATE_HOME", self.path("state"))
-            .env("NO_COLOR", "1");
-        command
     }
 }
 
@@ -185,9 +187,9 @@ impl Drop for Fleet {
         // Workers first: they give their leases back to a coordinator that still answers.
         self.workers.clear();
         self.coordinator = None;
-        // As root the private server's folder lies outside the data folder, which links to it.
-        if let Ok(folder) = std::fs::read_link(self.data_folder().join("postgres")) {
-            let _ = std::fs::remove_dir_all(folder);
+        self.end_what_is_left();
+        if std::thread::panicking() && std::env::var_os("SELFFER_TEST_KEEP").is_some() {
+            self.folder.disable_cleanup(true);
         }
     }
 }

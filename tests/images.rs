@@ -14,21 +14,35 @@ pub const SIDE: usize = 28;
 /// # Errors
 /// When a file cannot be written.
 pub fn write_idx(folder: &Path, train_per_class: usize, validation_per_class: usize) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
-    write_subset(folder, "train", train_per_class, 1)?;
-    write_subset(folder, "t10k", validation_per_class, 2)
+    write_idx_of_side(folder, SIDE, train_per_class, validation_per_class)
 }
 
-fn write_subset(folder: &Path, prefix: &str, per_class: usize, seed: u32) -> io::Result<()> {
+/// The same with images of so many pixels a side.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn write_idx_of_side(
+    folder: &Path,
+    side: usize,
+    train_per_class: usize,
+    validation_per_class: usize,
+) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    write_subset(folder, ("train", 1), side, train_per_class)?;
+    write_subset(folder, ("t10k", 2), side, validation_per_class)
+}
+
+fn write_subset(folder: &Path, (prefix, seed): (&str, u32), side: usize, per_class: usize) -> io::Result<()> {
     let count = per_class * usize::from(CLASSES);
-    let mut images = header(0x0803, &[count, SIDE, SIDE]);
+    let mut images = header(0x0803, &[count, side, side]);
     let mut labels = header(0x0801, &[count]);
     let mut noise = seed;
     for index in 0..count {
         let class = (index % usize::from(CLASSES)) as u8;
         labels.push(class);
-        for pixel in 0..SIDE * SIDE {
-            let (row, column) = (pixel / SIDE, pixel % SIDE);
+        for pixel in 0..side * side {
+            // In the pixels of the usual side.
+            let (row, column) = (pixel / side * SIDE / side, pixel % side * SIDE / side);
             // A linear congruential step (Knuth's MMIX low half) is random enough for noise.
             noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let on_bar = match class {

@@ -1,7 +1,15 @@
-//! What the system tests share: a fleet of the real programs in a folder of its own, a
-//! small image set, and waiting for conditions.
+//! What the system tests share: a fleet of the real programs in a folder of its own, ways to
+//! kill them and to have them started again, what must hold whatever happened, a small image
+//! set, and waiting for conditions.
 
 pub mod fleet;
 pub mod images;
+pub mod invariants;
+pub mod keeper;
+pub mod machine;
+pub mod person;
 pub mod process;
+pub mod schedule;
+pub mod sight;
+pub mod uploads;
 pub mod wait;

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::Duration,
 };
@@ -31,6 +31,7 @@ pub fn program(name: &str) -> PathBuf {
 /// A program that runs in the background, its output in a log file.
 #[derive(Debug)]
 pub struct Process {
+    command: Command,
     child: Child,
     log: PathBuf,
 }
@@ -42,17 +43,32 @@ impl Process {
     /// When it cannot be started.
     #[must_use]
     pub fn start(mut command: Command, log: PathBuf) -> Self {
-        let file = File::options().create(true).append(true).open(&log).expect("the fleet's folder is ours");
-        let errors = file.try_clone().expect("a file can be cloned");
-        let child =
-            command.stdin(Stdio::null()).stdout(file).stderr(errors).spawn().expect("the program was built");
-        Self { child, log }
+        let child = spawn(&mut command, &log);
+        Self { command, child, log }
+    }
+
+    /// Starts the same again, once it has ended; its output follows that of the one before.
+    ///
+    /// # Panics
+    /// When it still runs, or cannot be started.
+    pub fn restart(&mut self) {
+        assert!(!self.is_running(), "process {} still runs", self.id());
+        self.child = spawn(&mut self.command, &self.log);
     }
 
     /// Its id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Its id, to look for it among the machine's processes.
+    ///
+    /// # Panics
+    /// Never: process ids are small.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).expect("process ids are small"))
     }
 
     /// What it has printed so far.
@@ -74,6 +90,12 @@ impl Process {
         signal::kill(self.pid(), signal).expect("our own child, not yet waited for");
     }
 
+    /// Kills the process alone, and waits until it is gone. One that has ended stays as it is.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Waits for its end and returns its exit code; none when a signal ended it.
     ///
     /// # Panics
@@ -87,22 +109,25 @@ impl Process {
         });
         code
     }
+}
 
-    fn pid(&self) -> Pid {
-        Pid::from_raw(i32::try_from(self.child.id()).expect("process ids are small"))
-    }
+fn spawn(command: &mut Command, log: &Path) -> Child {
+    let file = File::options().create(true).append(true).open(log).expect("the fleet's folder is ours");
+    let errors = file.try_clone().expect("a file can be cloned");
+    command.stdin(Stdio::null()).stdout(file).stderr(errors).spawn().expect("the program was built")
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         if self.is_running() {
             self.signal(Signal::SIGTERM);
+            // A test that broke off may have left it stopped.
+            self.signal(Signal::SIGCONT);
             if wait::holds_within(Duration::from_secs(20), || !self.is_running()) {
                 return;
             }
             // Dropping must not hang, whatever the test broke.
-            let _ = self.child.kill();
-            let _ = self.child.wait();
+            self.kill();
         }
     }
 }

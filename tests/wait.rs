@@ -6,6 +6,8 @@ use std::{
 };
 
 const POLL: Duration = Duration::from_millis(50);
+/// For what is over within an instant.
+const CLOSE_POLL: Duration = Duration::from_millis(2);
 
 /// Returns as soon as `condition` holds.
 ///
@@ -16,13 +18,29 @@ pub fn until(what: &str, deadline: Duration, condition: impl FnMut() -> bool) {
 }
 
 /// Whether `condition` came to hold within `deadline`.
-pub fn holds_within(deadline: Duration, mut condition: impl FnMut() -> bool) -> bool {
+pub fn holds_within(deadline: Duration, condition: impl FnMut() -> bool) -> bool {
+    poll(POLL, deadline, condition)
+}
+
+/// As [`holds_within`], looking every 2 ms: for what must be caught in the act, and for
+/// deadlines that are themselves what is waited for. `condition` should be cheap.
+pub fn closely(deadline: Duration, condition: impl FnMut() -> bool) -> bool {
+    poll(CLOSE_POLL, deadline, condition)
+}
+
+/// A moment of a seeded schedule: returns when `after` has passed.
+pub fn moment(after: Duration) {
+    closely(after, || false);
+}
+
+fn poll(every: Duration, deadline: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let started = Instant::now();
     while !condition() {
-        if started.elapsed() >= deadline {
+        let left = deadline.saturating_sub(started.elapsed());
+        if left.is_zero() {
             return false;
         }
-        thread::sleep(POLL);
+        thread::sleep(every.min(left));
     }
     true
 }

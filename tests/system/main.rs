@@ -3,10 +3,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod chaos;
+mod damage;
+mod deaths;
 mod determinism;
 mod faults;
+mod imports;
+mod ladder;
 mod mistakes;
+mod reclaim;
+mod reference;
+mod sharing;
 mod study;
+mod zombies;
 
 use std::time::Duration;
 

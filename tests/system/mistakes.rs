@@ -1,6 +1,6 @@
 //! Bad input and wrong set-ups: one clear sentence each, and nothing is changed.
 
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 use selffer_tests::{
     fleet::{Fleet, PATIENCE, free_port},
@@ -37,6 +37,22 @@ fn a_pack_that_is_missing_is_named() {
 
     assert_ne!(refused.code, 0);
     assert!(refused.err.contains("barz"), "{}", refused.err);
+}
+
+#[test]
+fn a_well_known_set_is_planned_before_it_is_imported_but_not_submitted() {
+    let fleet = fleet_with_images();
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/grids/fashion-demo.yaml");
+    let grid = demo.to_str().unwrap();
+
+    let plan = fleet.jobctl_json(&["plan", grid]);
+
+    assert!(plan["cells"][0]["key"].is_null(), "{plan}");
+    let warnings = plan["warnings"].as_array().unwrap();
+    assert!(warnings.iter().any(|warning| warning["code"] == "pack_unknown"), "{warnings:?}");
+    assert_eq!(fleet.jobctl(&["lint", grid]).code, 0);
+    let refused = fleet.jobctl(&["submit", grid, "--yes"]);
+    assert_eq!(refused.code, 2, "{}", refused.err);
 }
 
 #[test]
