@@ -25,6 +25,10 @@ async fn trained() -> (Db, Holder, CheckpointId) {
     (db, source, last)
 }
 
+fn device_broke() -> Failure {
+    Failure { class: FailureClass::Hardware, message: "the device fell off the bus".to_owned() }
+}
+
 fn fetch_failed() -> Failure {
     Failure { class: FailureClass::Infrastructure, message: "the source cannot be had".to_owned() }
 }
@@ -130,14 +134,14 @@ async fn progress_gives_the_retries_back_and_its_lack_holds_the_job() {
         if iteration > 0 {
             db.publish(&holder, CheckpointKind::Intermediate, iteration).await;
         }
-        db.fail(&holder, &fetch_failed(), iteration).await.unwrap();
+        db.fail(&holder, &device_broke(), iteration).await.unwrap();
     }
 
     // What was before the last progress does not count; the attempt that made it does.
     let jobs = db.study_jobs("one", None, 100).await.unwrap();
     let ours = jobs.iter().find(|job| job.job_id == job_id).unwrap();
     assert_eq!(ours.state.as_str(), "held", "{ours:?}");
-    let reason = "3 attempts in a row ended without progress, the last with infrastructure";
+    let reason = "3 attempts in a row ended without progress, the last with hardware";
     assert!(ours.reason().starts_with(reason), "{}", ours.reason());
     db.finish().await;
 }
