@@ -176,7 +176,7 @@ fn chunks(fleet: &Fleet) -> BTreeSet<String> {
         }
     }
     let mut found = BTreeSet::new();
-    collect(&fleet.data_folder().join("cas"), &mut found);
+    collect(&fleet.data_folder().join("store/cas"), &mut found);
     assert!(!found.is_empty());
     found
 }
