@@ -175,6 +175,13 @@ impl Fleet {
         self.path(&format!("scratch-{name}"))
     }
 
+    /// The folders of the attempts that the worker of this name has now.
+    #[must_use]
+    pub fn attempts(&self, name: &str) -> Vec<PathBuf> {
+        let entries = self.scratch_folder(name).join("attempts").read_dir();
+        entries.into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+    }
+
     /// The dashboard's `HOST:PORT`.
     #[must_use]
     pub fn dashboard(&self) -> String {

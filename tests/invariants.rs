@@ -106,7 +106,7 @@ fn has_daemon(scratch: &Path) -> bool {
     holder.and_then(machine::process).is_some()
 }
 
-fn chunk_folder(fleet: &Fleet) -> PathBuf {
+pub(crate) fn chunk_folder(fleet: &Fleet) -> PathBuf {
     fleet.data_folder().join("store")
 }
 
@@ -119,7 +119,7 @@ fn folders_in(folder: &Path) -> Vec<PathBuf> {
     entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
 }
 
-fn files_below(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         match entry.path() {

@@ -1,8 +1,9 @@
 //! What workers say of the checkpoints they sent, and what the store holds.
 
-use std::{fs, path::Path};
-
-use crate::fleet::Fleet;
+use crate::{
+    fleet::Fleet,
+    invariants::{chunk_folder, files_below},
+};
 
 /// A checkpoint that a worker has published, as its log tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,14 +44,6 @@ fn upload(line: &str) -> Option<Upload> {
 /// Bytes of all chunks in a fleet's store.
 #[must_use]
 pub fn store_bytes(fleet: &Fleet) -> u64 {
-    bytes_below(&fleet.data_folder().join("store"))
-}
-
-fn bytes_below(folder: &Path) -> u64 {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let bytes = entries.map(|entry| match entry.file_type() {
-        Ok(kind) if kind.is_dir() => bytes_below(&entry.path()),
-        _ => entry.metadata().map_or(0, |metadata| metadata.len()),
-    });
-    bytes.sum()
+    let files = files_below(&chunk_folder(fleet));
+    files.iter().map(|file| file.metadata().map_or(0, |metadata| metadata.len())).sum()
 }

@@ -144,9 +144,8 @@ impl Chaos<'_> {
 
     /// Trained networks that were not sent yet.
     fn finals(&self) -> BTreeSet<PathBuf> {
-        let attempts = ["one", "two"].map(|worker| self.fleet.scratch_folder(worker).join("attempts"));
-        let attempts = attempts.iter().filter_map(|folder| folder.read_dir().ok()).flatten().flatten();
-        attempts.map(|attempt| attempt.path().join("final")).filter(|folder| folder.is_dir()).collect()
+        let attempts = ["one", "two"].into_iter().flat_map(|worker| self.fleet.attempts(worker));
+        attempts.map(|attempt| attempt.join("final")).filter(|folder| folder.is_dir()).collect()
     }
 
     /// Everything runs again, and the study is through; however slow the machine, it goes on.

@@ -46,15 +46,14 @@ fn assert_all_succeed_at_once(fleet: &mut Fleet) {
 #[test]
 fn a_coordinator_that_dies_while_an_attempt_completes_loses_nothing() {
     let mut fleet = fleet_with_brief_jobs();
-    let attempts = fleet.scratch_folder("one").join("attempts");
     fleet.start_worker("one", 1);
     let mut random = Random::new(27);
 
     for _ in 1..BRIEF_JOBS {
         let mut trained = None;
         wait::closely(PATIENCE, || {
-            let folders = attempts.read_dir().into_iter().flatten().flatten();
-            trained = folders.map(|attempt| attempt.path().join("final")).find(|folder| folder.is_dir());
+            let mut folders = fleet.attempts("one").into_iter().map(|attempt| attempt.join("final"));
+            trained = folders.find(|folder| folder.is_dir());
             trained.is_some()
         });
         wait::moment(Duration::from_millis(random.below(60)));

@@ -12,11 +12,10 @@ use selffer_tests::{
 };
 use serde_json::Value;
 
-use super::{STUDY_PATIENCE, import_images, reference};
-
-/// No session expires while a daemon is started again.
-const PATIENT: [&str; 4] =
-    ["--heartbeat-interval=500ms", "--session-ttl=20s", "--lost-after=60s", "--confirm-within=30s"];
+use super::{
+    STUDY_PATIENCE, import_images,
+    reference::{self, PATIENT},
+};
 
 /// A fleet whose one worker trains one network.
 fn fleet_that_trains(times: &[&str]) -> Fleet {
@@ -39,18 +38,12 @@ fn wait_for_iteration(fleet: &Fleet, iteration: u64) {
     });
 }
 
-/// What lies in the worker's folder of attempts.
-fn left(fleet: &Fleet) -> Vec<std::path::PathBuf> {
-    let attempts = fleet.scratch_folder("one").join("attempts");
-    attempts.read_dir().into_iter().flatten().flatten().map(|entry| entry.path()).collect()
-}
-
 /// It has succeeded in this many attempts, and is the network of an undisturbed fleet.
 fn assert_succeeds_in(attempts: usize, fleet: &mut Fleet) {
     wait::until("success", STUDY_PATIENCE, || job(fleet)["state"] == "succeeded");
     let shown = fleet.person().show("one", reference::ONE_NETWORK);
     assert_eq!(shown["attempts"].as_array().map(Vec::len), Some(attempts), "{}", shown["attempts"]);
-    wait::until("an empty folder", PATIENCE, || left(fleet).is_empty());
+    wait::until("an empty folder", PATIENCE, || fleet.attempts("one").is_empty());
     assert_invariants(fleet);
     reference::assert_same(&reference::outcomes(), &fleet.person().outcomes("one"));
 }
@@ -106,7 +99,7 @@ fn a_network_that_was_trained_to_its_end_is_handed_in_by_the_next_daemon() {
     // Nobody is there to take the result, nor when the next daemon starts.
     fleet.kill(&[Victim::Coordinator]);
     wait::until("a result", PATIENCE, || {
-        left(&fleet).iter().any(|attempt| attempt.join("outcome.json").is_file())
+        fleet.attempts("one").iter().any(|attempt| attempt.join("outcome.json").is_file())
     });
     assert_eq!(fleet.kill(&[Victim::Worker(0)]), [Victim::Worker(0)]);
     fleet.start_again(Victim::Worker(0));
@@ -128,7 +121,7 @@ fn a_damaged_local_checkpoint_costs_work_and_not_the_attempt() {
     });
     let both = [Victim::Trainer(0), Victim::Worker(0)];
     assert_eq!(fleet.kill(&both), both);
-    let attempts = left(&fleet);
+    let attempts = fleet.attempts("one");
     let files = attempts.iter().flat_map(|attempt| attempt.read_dir().unwrap().flatten());
     let checkpoints = files.map(|file| file.path()).filter(|path| path.join("state.json").is_file());
     let damaged =
@@ -152,13 +145,13 @@ fn an_attempt_that_another_worker_has_meanwhile_is_removed() {
     wait_for_iteration(&fleet, 30);
     let both = [Victim::Trainer(0), Victim::Worker(0)];
     assert_eq!(fleet.kill(&both), both);
-    assert_eq!(left(&fleet).len(), 1);
+    assert_eq!(fleet.attempts("one").len(), 1);
     fleet.start_worker("two", 1);
     wait::until("another attempt", PATIENCE, || job(&fleet)["attempt"] == 2);
 
     fleet.start_again(Victim::Worker(0));
 
-    wait::until("an empty folder", PATIENCE, || left(&fleet).is_empty());
+    wait::until("an empty folder", PATIENCE, || fleet.attempts("one").is_empty());
     assert_succeeds_in(2, &mut fleet);
     assert!(fleet.printed(Victim::Worker(0)).contains("its lease is gone"));
 }
@@ -171,7 +164,7 @@ fn a_worker_that_is_stopped_gives_its_checkpoint_to_whoever_comes_next() {
     let mut stopped = fleet.workers.remove(0);
     stopped.signal(Signal::SIGTERM);
     assert_eq!(stopped.wait(PATIENCE), Some(0), "{}", stopped.printed());
-    assert!(left(&fleet).is_empty());
+    assert!(fleet.attempts("one").is_empty());
 
     fleet.start_worker("two", 2);
 

@@ -57,10 +57,8 @@ fn send(fleet: &mut Fleet, victims: &[Victim], signal: Signal) {
 
 /// The trainer of this worker has ended its work.
 fn wait_for_final(fleet: &Fleet, worker: usize) {
-    let attempts = fleet.scratch_folder(WORKERS[worker]).join("attempts");
     wait::until("a trained network", STUDY_PATIENCE, || {
-        let folders = attempts.read_dir().into_iter().flatten().flatten();
-        folders.into_iter().any(|attempt| attempt.path().join("final").is_dir())
+        fleet.attempts(WORKERS[worker]).iter().any(|attempt| attempt.join("final").is_dir())
     });
 }
 

@@ -73,9 +73,7 @@ impl ChunkStore {
     /// # Errors
     /// The store cannot be read.
     pub async fn missing(&self, manifest: &Manifest) -> Result<Vec<Digest>, ArtifactError> {
-        let mut seen = HashSet::new();
-        let chunks: Vec<_> = manifest.chunks().filter(|chunk| seen.insert(chunk.digest)).cloned().collect();
-        let look_ups = stream::iter(chunks).map(|chunk| async move {
+        let look_ups = stream::iter(each_once(manifest)).map(|chunk| async move {
             let is_here = self.has(&chunk).await?;
             Ok::<_, ArtifactError>((!is_here).then_some(chunk.digest))
         });
@@ -102,19 +100,21 @@ impl ChunkStore {
     /// # Errors
     /// The store cannot be read.
     pub async fn verify(&self, manifest: &Manifest) -> Result<Vec<ArtifactError>, ArtifactError> {
-        let mut seen = HashSet::new();
-        let chunks: Vec<_> = manifest.chunks().filter(|chunk| seen.insert(chunk.digest)).cloned().collect();
-        let looks = stream::iter(chunks).map(|chunk| async move {
-            match self.get(&chunk).await {
-                Ok(_) => Ok(None),
-                Err(fault @ (ArtifactError::Missing { .. } | ArtifactError::Damaged { .. })) => {
-                    Ok(Some(fault))
-                }
-                Err(error) => Err(error),
-            }
-        });
+        let looks = stream::iter(each_once(manifest)).map(|chunk| async move { self.fault(&chunk).await });
         let found: Vec<_> = looks.buffered(CHUNKS_IN_MEMORY).try_collect().await?;
         Ok(found.into_iter().flatten().collect())
+    }
+
+    /// What is wrong with a chunk, `Missing` or `Damaged`; nothing if it is whole. Changes nothing.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn fault(&self, chunk: &Chunk) -> Result<Option<ArtifactError>, ArtifactError> {
+        match self.get(chunk).await {
+            Ok(_) => Ok(None),
+            Err(fault @ (ArtifactError::Missing { .. } | ArtifactError::Damaged { .. })) => Ok(Some(fault)),
+            Err(error) => Err(error),
+        }
     }
 
     /// Stores a chunk. Putting one that is here already is harmless.
@@ -183,6 +183,12 @@ impl ChunkStore {
             None => ArtifactError::Store { action, digest, source },
         }
     }
+}
+
+/// A manifest's chunks, each once, in its order.
+fn each_once(manifest: &Manifest) -> Vec<Chunk> {
+    let mut seen = HashSet::new();
+    manifest.chunks().filter(|chunk| seen.insert(chunk.digest)).cloned().collect()
 }
 
 fn key(shelf: &str, digest: Digest) -> Key {

@@ -13,11 +13,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use selffer_artifacts::ChunkStore;
-use selffer_core::{
-    artifact::{Manifest, Object},
-    ids::Digest,
-    import::ImportKind,
-};
+use selffer_core::{artifact::Manifest, ids::Digest, import::ImportKind};
 use selffer_storage::{CheckpointState, PrivateServer, ServerConfig, Store};
 
 use crate::config::Config;
@@ -114,9 +110,8 @@ impl Bytes {
     async fn fault(&mut self, manifest: &Manifest) -> Result<Option<String>> {
         for chunk in manifest.chunks() {
             if !self.seen.contains_key(&chunk.digest) {
-                let object = Object { name: "chunk".into(), bytes: chunk.bytes, chunks: vec![chunk.clone()] };
-                let faults = self.chunks.verify(&Manifest { objects: vec![object] }).await?;
-                self.seen.insert(chunk.digest, faults.first().map(ToString::to_string));
+                let fault = self.chunks.fault(chunk).await?;
+                self.seen.insert(chunk.digest, fault.map(|fault| fault.to_string()));
                 self.read += chunk.bytes;
             }
             if let Some(Some(fault)) = self.seen.get(&chunk.digest) {

@@ -18,16 +18,21 @@ use crate::{
 /// which expansion refuses, costs 0.
 #[must_use]
 pub fn job_flops(spec: &JobSpec, pack: &PackFacts) -> f64 {
-    let forward: f64 = layers(spec).iter().sum();
+    let layers = layers(spec);
+    let forward: f64 = layers.iter().sum();
     let tested = tests(spec) as f64 * images_per_test(spec, pack) as f64;
-    training_flops(spec) + tested * forward
+    trained(spec, &layers) + tested * forward
 }
 
 /// Operations of the training without its tests.
 #[must_use]
 pub fn training_flops(spec: &JobSpec) -> f64 {
+    trained(spec, &layers(spec))
+}
+
+fn trained(spec: &JobSpec, layers: &[f64]) -> f64 {
     let images = f64::from(spec.recipe.iterations) * f64::from(spec.recipe.batch);
-    images * flops_per_training_image(&layers(spec), usize::from(spec.treatment.layers_frozen))
+    images * flops_per_training_image(layers, usize::from(spec.treatment.layers_frozen))
 }
 
 /// Operations of one image forward and back, given those of each layer forward.

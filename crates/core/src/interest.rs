@@ -65,12 +65,6 @@ impl Interest {
         self <= Self::Paused
     }
 
-    /// Whether a job that is on a worker may finish there.
-    #[must_use]
-    pub fn lets_finish(self) -> bool {
-        self <= Self::Stopped
-    }
-
     /// The interest after a change; the same again where there is nothing to change. It only
     /// weakens, but for a pause, which can be ended; a new submission revives it.
     ///
@@ -127,6 +121,5 @@ mod tests {
     #[test]
     fn only_an_interest_in_the_result_keeps_a_job() {
         assert_eq!(Interest::ALL.map(Interest::keeps_jobs), [true, true, false, false]);
-        assert_eq!(Interest::ALL.map(Interest::lets_finish), [true, true, true, false]);
     }
 }

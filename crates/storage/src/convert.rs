@@ -4,6 +4,7 @@ use selffer_core::{
     ids::{ClaimId, Digest, JobKey},
     interest::Interest,
     job::{Phase, StateKind},
+    spec::JobSpec,
 };
 
 use crate::StoreError;
@@ -35,6 +36,12 @@ pub(crate) fn from_i64(value: i64) -> u64 {
 /// From a `count(*)` of rows that the programs bound.
 pub(crate) fn count(value: i64) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+/// A job's spec, from the canonical JSON that is stored.
+pub(crate) fn spec(text: &str) -> Result<JobSpec, StoreError> {
+    serde_json::from_str(text)
+        .map_err(|error| StoreError::Corrupt { what: "a job's spec", problem: error.to_string() })
 }
 
 pub(crate) fn digest(bytes: &[u8]) -> Result<Digest, StoreError> {

@@ -91,6 +91,9 @@ impl Collection {
 
 /// Notes the chunks of rows that were just deleted, in the same transaction.
 pub(crate) async fn note(connection: &mut PgConnection, rows: &[CheckpointRow]) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
     let chunks: Vec<_> = rows.iter().flat_map(|row| row.manifest.chunks()).collect();
     let digests: Vec<Vec<u8>> = chunks.iter().map(|chunk| chunk.digest.0.to_vec()).collect();
     let bytes = chunks.iter().map(|chunk| to_i64("chunk bytes", chunk.bytes));
@@ -120,6 +123,9 @@ pub(crate) async fn want_again(connection: &mut PgConnection, manifest: &Manifes
 }
 
 async fn forget(connection: &mut PgConnection, digests: &[Vec<u8>]) -> Result<(), StoreError> {
+    if digests.is_empty() {
+        return Ok(());
+    }
     sqlx::query!(
         r#"DELETE FROM dropped_chunks
            WHERE digest IN (

@@ -148,6 +148,9 @@ pub(crate) async fn lock_all(
     connection: &mut PgConnection,
     job_ids: &[Uuid],
 ) -> Result<Vec<Loaded>, StoreError> {
+    if job_ids.is_empty() {
+        return Ok(Vec::new());
+    }
     let rows = sqlx::query_as!(
         JobRow,
         r#"SELECT job_id, state, state_since, attempt, budgets AS "budgets: Json<Budgets>",
@@ -201,11 +204,12 @@ pub(crate) async fn lock_dependants(
         hold,
     );
     let locked = rows.fetch_all(connection).await?.into_iter().map(JobRow::load);
-    let concerned = |one: &Result<Loaded, StoreError>| {
-        let ready = || one.as_ref().is_ok_and(|one| one.job.state.kind() == StateKind::Ready);
-        which != Dependants::Ready || one.is_err() || ready()
-    };
-    locked.filter(concerned).collect()
+    let mut locked = locked.collect::<Result<Vec<_>, _>>()?;
+    if which == Dependants::Ready {
+        // The others were only to be locked.
+        locked.retain(|one| one.job.state.kind() == StateKind::Ready);
+    }
+    Ok(locked)
 }
 
 /// The jobs that a session holds, in the order in which several are locked. Not locked.

@@ -11,7 +11,7 @@ use selffer_core::{
 };
 use sqlx::types::Json;
 
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, convert};
 
 /// A result that cannot be true.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,7 +47,7 @@ impl Store {
         result: &JobResult,
         checkpoint_id: CheckpointId,
     ) -> Result<Option<Untrue>, StoreError> {
-        let spec = self.spec(job_id).await?;
+        let spec = convert::spec(&self.spec_of(job_id).await?)?;
         let checkpoint = match self.checkpoint(checkpoint_id).await {
             Ok(checkpoint) => checkpoint,
             Err(StoreError::NotFound { .. }) => return Ok(None),
@@ -72,15 +72,6 @@ impl Store {
         let manifest = self.checkpoint(checkpoint_id).await?.manifest;
         let origin = self.origin_of(job_id, spec).await?;
         Ok(proof::layers(spec, result, &manifest, &origin.as_source()))
-    }
-
-    async fn spec(&self, job_id: JobId) -> Result<JobSpec, StoreError> {
-        let spec = sqlx::query_scalar!("SELECT spec FROM jobs WHERE job_id = $1", job_id.0);
-        let Some(spec) = spec.fetch_optional(&self.main).await? else {
-            return Err(StoreError::NotFound { what: "job", name: job_id.to_string() });
-        };
-        serde_json::from_str(&spec)
-            .map_err(|error| StoreError::Corrupt { what: "a job's spec", problem: error.to_string() })
     }
 
     // The newest result, also of a source that is trained again meanwhile: it was the one

@@ -5,7 +5,7 @@
 //! Whoever takes a source back locks all its dependants, so that none becomes ready unseen
 //! between being looked at and being told.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use selffer_core::{
     ids::{CheckpointId, JobId},
@@ -33,7 +33,8 @@ pub(crate) async fn news(
         return Ok(Vec::new());
     }
     let unfit = unfit(connection, &written).await?;
-    let mut by_source: HashMap<Uuid, Vec<Loaded>> = HashMap::new();
+    // In one order, because sources are locked.
+    let mut by_source: BTreeMap<Uuid, Vec<Loaded>> = BTreeMap::new();
     for job in written {
         if let Some(source) = unfit.get(&job.job_id.0) {
             by_source.entry(*source).or_default().push(job);

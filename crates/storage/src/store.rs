@@ -101,14 +101,12 @@ impl Store {
             Ordering::Equal => {}
         }
         let read_only = database.options(SETTINGS).options([("default_transaction_read_only", "on")]);
-        let pool = |name: &str| {
-            PgPoolOptions::new()
-                .max_connections(2)
-                .acquire_timeout(ACQUIRE_WITHIN)
-                .connect_lazy_with(read_only.clone().application_name(name))
-        };
-        let (main, heartbeats) = (pool("selffer check"), pool("selffer check"));
-        Ok(Self { main, heartbeats, policy: RetryPolicy::DEFAULT })
+        let main = PgPoolOptions::new()
+            .max_connections(2)
+            .acquire_timeout(ACQUIRE_WITHIN)
+            .connect_lazy_with(read_only.application_name("selffer check"));
+        // Who only looks sends no heartbeats.
+        Ok(Self { heartbeats: main.clone(), main, policy: RetryPolicy::DEFAULT })
     }
 
     /// Whether the database answers.

@@ -12,7 +12,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use selffer_core::ids::{CheckpointId, Digest};
+use selffer_core::{
+    ids::{CheckpointId, Digest},
+    import::ImportKind,
+};
 
 /// How many checkpoints at hand a claim may name.
 const WEIGHTS_NAMED_MAX: usize = 64;
@@ -22,16 +25,10 @@ const WEIGHTS_NAMED_MAX: usize = 64;
 pub struct EntryName(String);
 
 impl EntryName {
-    /// The pack of this digest.
+    /// The import of this kind and digest.
     #[must_use]
-    pub fn pack(digest: Digest) -> Self {
-        Self(format!("pack-{digest}"))
-    }
-
-    /// The imported weights of this digest.
-    #[must_use]
-    pub fn weights(digest: Digest) -> Self {
-        Self(format!("weights-{digest}"))
+    pub fn import(kind: ImportKind, digest: Digest) -> Self {
+        Self(format!("{kind}-{digest}"))
     }
 
     /// The published checkpoint of this id.

@@ -125,7 +125,7 @@ impl Fetch<'_> {
     /// # Errors
     /// It is not in the store, comes wrong, or cannot be kept.
     pub async fn pack(&self, digest: Digest) -> Result<Cached, FetchError> {
-        self.import(ImportKind::Pack, digest, EntryName::pack(digest)).await
+        self.import(ImportKind::Pack, digest).await
     }
 
     /// The imported weights of this digest, from the cache if they are there.
@@ -133,10 +133,11 @@ impl Fetch<'_> {
     /// # Errors
     /// They are not in the store, come wrong, or cannot be kept.
     pub async fn weights(&self, digest: Digest) -> Result<Cached, FetchError> {
-        self.import(ImportKind::Weights, digest, EntryName::weights(digest)).await
+        self.import(ImportKind::Weights, digest).await
     }
 
-    async fn import(&self, kind: ImportKind, digest: Digest, name: EntryName) -> Result<Cached, FetchError> {
+    async fn import(&self, kind: ImportKind, digest: Digest) -> Result<Cached, FetchError> {
+        let name = EntryName::import(kind, digest);
         let _alone = self.cache.fetching.lock().await;
         if let Some(cached) = self.cache.get(&name) {
             return Ok(cached);

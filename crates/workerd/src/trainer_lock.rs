@@ -58,23 +58,19 @@ pub fn is_held(folder: &AttemptFolder) -> bool {
 /// Waits until no trainer works in this folder; one that takes longer than this is killed with
 /// everything it started. Whether it is gone.
 pub async fn until_free(folder: &AttemptFolder, patience: Duration) -> bool {
-    let freed = async {
-        while is_held(folder) {
-            sleep(POLL).await;
-        }
-    };
-    if !is_held(folder) || timeout(patience, freed).await.is_ok() {
+    if timeout(patience, freed(folder)).await.is_ok() {
         return true;
     }
     if let Err(reason) = kill_holder(folder) {
         info!(folder = %folder.path().display(), reason, "the trainer of an earlier daemon is not killed");
     }
-    let gone = async {
-        while is_held(folder) {
-            sleep(POLL).await;
-        }
-    };
-    timeout(GONE_WITHIN, gone).await.is_ok()
+    timeout(GONE_WITHIN, freed(folder)).await.is_ok()
+}
+
+async fn freed(folder: &AttemptFolder) {
+    while is_held(folder) {
+        sleep(POLL).await;
+    }
 }
 
 fn kill_holder(folder: &AttemptFolder) -> Result<(), String> {

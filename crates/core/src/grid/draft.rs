@@ -1,9 +1,6 @@
 //! A grid file as far as it could be read, with what was wrong.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     count,
@@ -74,15 +71,8 @@ impl Draft {
             network_file_errors: None,
             products: Vec::new(),
         };
-        match tree::read(text) {
-            Ok(root) => draft.fill(&root, files),
-            Err((span, problem)) => {
-                if matches!(problem, Problem::FileTooLarge { .. }) {
-                    // Nobody looks at one line of ten megabytes.
-                    draft.source.text = Arc::from("");
-                }
-                draft.problems.push(span, problem);
-            }
+        if let Some(root) = tree::read_reported(&mut draft.source, &mut draft.problems) {
+            draft.fill(&root, files);
         }
         draft
     }
@@ -157,7 +147,7 @@ impl Draft {
         const STUDY: &str = "a study's name (1 to 64 of a-z 0-9 -)";
         self.study = fields
             .require("study", "study: my-study", problems)
-            .and_then(|node| product::short_name(node, "study", STUDY, problems));
+            .and_then(|node| reader::short_name(node, "study", STUDY, problems));
         self.dataset =
             fields.require("dataset", "dataset: fashion-mnist", problems).and_then(|n| dataset(n, problems));
         if let Some(node) = fields.require("network", "network: caffenet-28", &mut self.problems) {

@@ -80,7 +80,8 @@ fn treatments(node: &Node, problems: &mut Problems) -> HashSet<&'static str> {
             problems.push(item.span, Problem::ExcludesByLongForm);
             None
         }
-        _ => reader::choice(item, "exclude.treatment", "treatment", NAMES, problems),
+        _ => reader::choice(item, "exclude.treatment", "treatment", (NAMES, NAMES), problems)
+            .map(treatment::plan_name),
     };
     let names = reader::list(node, "exclude.treatment", problems, name);
     names.into_iter().map(|located| located.value).collect()

@@ -1,7 +1,10 @@
 //! From axes to cells: the products without what is excluded, with the sources they need,
 //! and each network once.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{
     axes::Coordinates,
@@ -82,7 +85,7 @@ pub(super) fn study(
         products: Vec::new(),
         placed: HashMap::new(),
         bases: HashMap::new(),
-        dropped: HashMap::new(),
+        dropped: HashSet::new(),
     };
     for (index, (product, splits)) in draft.products.iter().zip(splits).enumerate() {
         expansion.place_all(&Part { index, product, splits });
@@ -162,8 +165,8 @@ struct Expansion<'d> {
     placed: HashMap<JobKey, usize>,
     /// Base networks of the product at hand: those that are asked for again and again.
     bases: HashMap<Coordinates, usize>,
-    /// How many cells each entry of `exclude` dropped, by where it stands.
-    dropped: HashMap<usize, usize>,
+    /// The entries of `exclude` that dropped a cell, by where they stand.
+    dropped: HashSet<usize>,
 }
 
 impl<'d> Expansion<'d> {
@@ -214,7 +217,7 @@ impl<'d> Expansion<'d> {
         let mut excluded = false;
         for entry in part.product.exclusions() {
             if entry.value.drops(cell, rule) {
-                *self.dropped.entry(entry.span.start).or_default() += 1;
+                self.dropped.insert(entry.span.start);
                 excluded = true;
             }
         }

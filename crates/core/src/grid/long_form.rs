@@ -40,7 +40,7 @@ fn word(node: &Node, problems: &mut Problems) -> Option<TreatmentRule> {
         reader::text(node, "treatment", "the name of a treatment, or {source, copy, freeze}", problems)?;
     let rule = treatment::shorthand(given);
     if rule.is_none() {
-        let known_in_plans = NAMES.0.contains(&given);
+        let known_in_plans = NAMES.contains(&given);
         let given = reader::shown(given);
         let problem = if known_in_plans {
             let (lacks, example) = match given.starts_with("InB") {

@@ -190,21 +190,5 @@ impl Product {
 /// Reads a `label`.
 fn label(node: &Node, problems: &mut Problems) -> Option<Name> {
     const EXPECTED: &str = "a label (1 to 64 of a-z 0-9 -)";
-    short_name(node, "label", EXPECTED, problems)
-}
-
-/// Reads a name of at most 64 lower-case letters, digits and dashes.
-pub(super) fn short_name(
-    node: &Node,
-    path: &str,
-    expected: &'static str,
-    problems: &mut Problems,
-) -> Option<Name> {
-    let given = reader::text(node, path, expected, problems)?;
-    let name = Name::of_study(given);
-    if name.is_none() {
-        let (path, given) = (path.to_owned(), reader::shown(given));
-        problems.push(node.span, Problem::BadName { path, given, expected });
-    }
-    name
+    reader::short_name(node, "label", EXPECTED, problems)
 }

@@ -11,6 +11,7 @@ use super::{
     problem::Problem,
     tree::{Node, Value},
 };
+use crate::ids::Name;
 
 /// The keys of one mapping, each once.
 pub(crate) struct Fields<'n> {
@@ -148,6 +149,22 @@ pub(crate) fn text<'n>(
     }
 }
 
+/// Reads a name of at most 64 lower-case letters, digits and dashes.
+pub(crate) fn short_name(
+    node: &Node,
+    path: &str,
+    expected: &'static str,
+    problems: &mut Problems,
+) -> Option<Name> {
+    let given = text(node, path, expected, problems)?;
+    let name = Name::of_study(given);
+    if name.is_none() {
+        let (path, given) = (path.to_owned(), shown(given));
+        problems.push(node.span, Problem::BadName { path, given, expected });
+    }
+    name
+}
+
 /// Reads text without quotes, of which numbers and truth values consist.
 pub(crate) fn plain<'n>(
     node: &'n Node,
@@ -208,7 +225,7 @@ pub(crate) fn real_within(
     bounds: &RealBounds,
     problems: &mut Problems,
 ) -> Option<f64> {
-    let number = real(node, path, "", |_| true, problems)?;
+    let number = real(node, path, &bounds.to_string(), |_| true, problems)?;
     if bounds.contain(number) {
         return Some(number);
     }

@@ -107,7 +107,7 @@ fn product_key(key: &str) -> Value {
 
 fn exclude_key(key: &str) -> Value {
     match key {
-        "treatment" => list("Names as in plans", &json!({"enum": NAMES.0})),
+        "treatment" => list("Names as in plans", &json!({"enum": NAMES})),
         key => product_key(key),
     }
 }

@@ -186,49 +186,32 @@ pub(super) fn shorthand(word: &str) -> Option<TreatmentRule> {
     Some(TreatmentRule::shorthand(from, frozen))
 }
 
-/// Words that `exclude` accepts for a treatment, and the name in plans that each means.
-pub(super) const NAMES: (&[&str], &[&str]) = (
-    &[
-        "base",
-        "BnB",
-        "BnB-partial",
-        "BnB+",
-        "AnB",
-        "AnB-partial",
-        "AnB+",
-        "RnB",
-        "RnB-partial",
-        "RnB+",
-        "InB",
-        "InB-partial",
-        "InB+",
-        "selffer",
-        "selffer+",
-        "transfer",
-        "transfer+",
-        "random",
-    ],
-    &[
-        "base",
-        "BnB",
-        "BnB-partial",
-        "BnB+",
-        "AnB",
-        "AnB-partial",
-        "AnB+",
-        "RnB",
-        "RnB-partial",
-        "RnB+",
-        "InB",
-        "InB-partial",
-        "InB+",
-        "BnB",
-        "BnB+",
-        "AnB",
-        "AnB+",
-        "RnB",
-    ],
-);
+/// Words that `exclude` accepts for a treatment; see [`plan_name`].
+pub(super) const NAMES: &[&str] = &[
+    "base",
+    "BnB",
+    "BnB-partial",
+    "BnB+",
+    "AnB",
+    "AnB-partial",
+    "AnB+",
+    "RnB",
+    "RnB-partial",
+    "RnB+",
+    "InB",
+    "InB-partial",
+    "InB+",
+    "selffer",
+    "selffer+",
+    "transfer",
+    "transfer+",
+    "random",
+];
+
+/// The name in plans that one of [`NAMES`] means.
+pub(super) fn plan_name(word: &'static str) -> &'static str {
+    shorthand(word).map_or(word, |rule| name(rule.with(1)))
+}
 
 /// From which half to which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -276,11 +259,15 @@ mod tests {
     #[test]
     fn every_word_is_known() {
         assert!(SHORTHANDS.iter().all(|word| shorthand(word).is_some()));
-        assert_eq!(NAMES.0.len(), NAMES.1.len());
-        for (word, name) in NAMES.0.iter().zip(NAMES.1) {
+        let (names, synonyms) = NAMES.split_at(13);
+        for word in names {
             let meant = shorthand(word).map(|rule| super::name(rule.with(3)));
-            assert!(meant.is_none_or(|meant| meant == *name), "{word}");
+            assert!(meant.is_none_or(|meant| meant == *word), "{word}");
+            assert_eq!(plan_name(word), *word);
         }
+        let meant: Vec<_> = synonyms.iter().map(|word| plan_name(word)).collect();
+        assert_eq!(synonyms, ["selffer", "selffer+", "transfer", "transfer+", "random"]);
+        assert_eq!(meant, ["BnB", "BnB+", "AnB", "AnB+", "RnB"]);
     }
 
     #[test]

@@ -8,7 +8,10 @@ use std::{borrow::Cow, collections::HashMap};
 
 use serde_saphyr::granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, StrInput, Tag, options};
 
-use super::{error::Span, problem::Problem};
+use super::{
+    error::{Problems, Source, Span},
+    problem::Problem,
+};
 use crate::limits::{GRID_BYTES_MAX, GRID_DEPTH_MAX, GRID_TREE_BYTES_MAX};
 
 /// One value of the file.
@@ -27,6 +30,21 @@ pub(crate) enum Value {
     List(Vec<Node>),
     /// Keys and values in the order of the file, doubled ones included.
     Map(Vec<(Node, Node)>),
+}
+
+/// The file as a tree; what keeps it from being one is reported.
+pub(crate) fn read_reported(source: &mut Source, problems: &mut Problems) -> Option<Node> {
+    match read(&source.text) {
+        Ok(root) => Some(root),
+        Err((span, problem)) => {
+            if matches!(problem, Problem::FileTooLarge { .. }) {
+                // Nobody looks at one line of ten megabytes.
+                source.text = "".into();
+            }
+            problems.push(span, problem);
+            None
+        }
+    }
 }
 
 /// The file as a tree, or the one thing that keeps it from being one.

@@ -1,6 +1,6 @@
 //! What a person should know about a study though nothing in it is wrong.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashSet};
 
 use serde::Serialize;
 
@@ -19,14 +19,14 @@ pub struct Warning {
     pub message: String,
 }
 
-/// All warnings about a study; `products` says where each cell came from, `dropped` counts
-/// the cells that each entry of `exclude` dropped, by where it stands.
+/// All warnings about a study; `products` says where each cell came from, `dropped` are
+/// the entries of `exclude` that dropped a cell, by where they stand.
 pub(super) fn of(
     draft: &Draft,
     known: &Known<'_>,
     cells: &[Cell],
     products: &[usize],
-    dropped: &HashMap<usize, usize>,
+    dropped: &HashSet<usize>,
 ) -> Vec<Warning> {
     let mut warnings: Vec<_> = added_sources(cells).into_iter().collect();
     warnings.extend(weights_unknown(draft, known));
@@ -85,13 +85,13 @@ fn images_beyond_pack(draft: &Draft, known: &Known<'_>) -> Vec<Warning> {
     beyond.into_iter().map(warning).collect()
 }
 
-fn unused_exclusions(draft: &Draft, dropped: &HashMap<usize, usize>) -> Vec<Warning> {
+fn unused_exclusions(draft: &Draft, dropped: &HashSet<usize>) -> Vec<Warning> {
     let mut told = BTreeSet::new();
     let mut warnings = Vec::new();
     for exclusions in draft.products.iter().filter_map(|product| product.exclusions.as_ref()) {
         for (index, entry) in exclusions.entries.iter().enumerate() {
             let start = entry.span.start;
-            if !dropped.contains_key(&start) && told.insert(start) {
+            if !dropped.contains(&start) && told.insert(start) {
                 let message = format!("{}[{index}] drops no cell", exclusions.path);
                 warnings.push(Warning { code: "exclude_drops_nothing", message });
             }

@@ -132,10 +132,6 @@ impl Plan {
         let seconds = costs::seconds(study, fleet.speed.as_ref());
         let costs = costs::of(study, known, &seconds);
         let makespan = costs::makespan(study, known, &seconds, fleet);
-        let mut by_treatment = BTreeMap::new();
-        for cell in &study.cells {
-            *by_treatment.entry(cell.treatment_name).or_default() += 1;
-        }
         Self {
             schema: SCHEMA,
             study: study.name.to_string(),
@@ -150,7 +146,7 @@ impl Plan {
                 }
                 counts
             }),
-            by_treatment,
+            by_treatment: costs.by_treatment.iter().map(|(name, cost)| (*name, cost.networks)).collect(),
             flops: costs.flops,
             gpu_hours: costs.gpu_hours,
             checkpoint_bytes: costs.checkpoint_bytes,

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{LAYERS_MAX, SCHEMA, WeightsLayer, WeightsManifest};
+use super::{SCHEMA, WeightsLayer, WeightsManifest};
 use crate::{
     ids::Name,
-    limits::{ARTIFACT_BYTES_MAX, SAFETENSORS_HEADER_BYTES_MAX},
+    limits::{ARTIFACT_BYTES_MAX, NETWORK_LAYERS_MAX, SAFETENSORS_HEADER_BYTES_MAX},
 };
 
 /// What is wrong with a manifest that somebody sent or left in a folder.
@@ -24,7 +24,7 @@ pub enum WeightsManifestError {
         given: u32,
     },
     /// No layers, or too many.
-    #[error("{count} layers; imported weights have 1 to {LAYERS_MAX}")]
+    #[error("{count} layers; imported weights have 1 to {NETWORK_LAYERS_MAX}")]
     LayerCount {
         /// How many.
         count: usize,
@@ -64,7 +64,7 @@ impl WeightsManifest {
             return Err(WeightsManifestError::Channels { given: self.channels });
         }
         let count = self.layers.len();
-        if !(1..=LAYERS_MAX).contains(&count) {
+        if !(1..=NETWORK_LAYERS_MAX).contains(&count) {
             return Err(WeightsManifestError::LayerCount { count });
         }
         let mut names = BTreeSet::new();

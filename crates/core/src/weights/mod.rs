@@ -20,8 +20,6 @@ pub use fit::{WeightsMisfit, layer_facts};
 pub const MANIFEST_FILE: &str = "weights.json";
 /// Value of [`WeightsManifest::schema`].
 pub const SCHEMA: &str = "selffer.weights/v1";
-/// Layers of imported weights; their files' names number them with two digits.
-pub const LAYERS_MAX: usize = 99;
 
 /// Everything about imported weights but their values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -74,29 +74,28 @@ impl GridFile {
     async fn weights(&self, client: Option<&Client>) -> anyhow::Result<BTreeMap<String, WeightsFacts>> {
         let mut known = BTreeMap::new();
         for name in self.draft.weights() {
-            let facts = match client {
-                None => Some(WeightsFacts { digest: None, layers: Vec::new() }),
-                Some(client) => {
-                    let found = client.weights(&ImportSelector::parse(name)).await?;
-                    found.map(|manifest| WeightsFacts::from(&manifest))
-                }
+            let Some(client) = client else {
+                known.insert(name.to_owned(), only_named());
+                continue;
             };
-            match (facts, client) {
-                (Some(facts), _) => {
-                    known.insert(name.to_owned(), facts);
-                }
-                (None, Some(client)) => add_names(&mut known, client).await?,
-                (None, None) => {}
+            match client.weights(&ImportSelector::parse(name)).await? {
+                Some(manifest) => drop(known.insert(name.to_owned(), WeightsFacts::from(&manifest))),
+                None => add_names(&mut known, client).await?,
             }
         }
         Ok(known)
     }
 }
 
+/// Weights of which nothing but the name is known.
+fn only_named() -> WeightsFacts {
+    WeightsFacts { digest: None, layers: Vec::new() }
+}
+
 /// Adds the names of all weights that there are, for a did-you-mean.
 async fn add_names(known: &mut BTreeMap<String, WeightsFacts>, client: &Client) -> anyhow::Result<()> {
     for weights in client.all_weights().await? {
-        known.entry(weights.name).or_insert(WeightsFacts { digest: None, layers: Vec::new() });
+        known.entry(weights.name).or_insert_with(only_named);
     }
     Ok(())
 }

@@ -40,11 +40,11 @@ pub(super) fn names_a_job(selector: &str) -> bool {
 }
 
 /// Whether the word is digits of a key, as far as can be seen.
-pub(super) fn may_be_a_key(selector: &str) -> bool {
+fn may_be_a_key(selector: &str) -> bool {
     selector.len() >= KEY_DIGITS_MIN && selector.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Whether there was nothing of that name.
-pub(super) fn is_not_found(error: &anyhow::Error) -> bool {
+fn is_not_found(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Failure>().is_some_and(|failure| failure.exit == Exit::NotFound)
 }

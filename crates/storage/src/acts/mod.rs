@@ -20,6 +20,14 @@ pub struct Act<'a> {
     pub reason: &'a str,
 }
 
+/// What one act changed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    changed: bool,
+    cancelled: u32,
+    reopened: u32,
+}
+
 /// What an act came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acted {

@@ -7,7 +7,7 @@ use selffer_core::{
 };
 use sqlx::PgConnection;
 
-use super::{Act, Acted, OtherStudy};
+use super::{Act, Acted, Counts, OtherStudy};
 use crate::{
     JobRef, Reopen, Store, StoreError,
     again::again,
@@ -30,24 +30,24 @@ impl Store {
     async fn try_cancel_job(&self, job: &JobRef, act: &Act<'_>) -> Result<Acted, StoreError> {
         let mut tx = self.main.begin().await?;
         let loaded = lock(&mut tx, job).await?;
-        let mut changes = Changes::default();
+        let mut counts = Counts::default();
         match loaded.job.state.kind() {
             kind if kind.is_terminal() => {}
             StateKind::Running | StateKind::Suspect => {
-                changes.changed = !loaded.withdrawn;
-                if changes.changed {
+                counts.changed = !loaded.withdrawn;
+                if counts.changed {
                     withdraw(&mut tx, job.job_id).await?;
                 }
             }
             _ => {
-                changes = Changes { changed: true, cancelled: 1, reopened: 0 };
+                counts = Counts { changed: true, cancelled: 1, reopened: 0 };
                 changes::change(&mut tx, &self.policy, loaded, &Event::Cancelled).await?;
             }
         }
-        if changes.changed {
+        if counts.changed {
             note(&mut tx, job.job_id, "cancel", act).await?;
         }
-        let acted = acted(&mut tx, job, changes).await?;
+        let acted = acted(&mut tx, job, counts).await?;
         tx.commit().await?;
         Ok(acted)
     }
@@ -76,18 +76,10 @@ impl Store {
         if changed {
             note(&mut tx, job.job_id, "retry", act).await?;
         }
-        let acted = acted(&mut tx, job, Changes { changed, cancelled: 0, reopened }).await?;
+        let acted = acted(&mut tx, job, Counts { changed, cancelled: 0, reopened }).await?;
         tx.commit().await?;
         Ok(acted)
     }
-}
-
-/// What one act changed.
-#[derive(Clone, Copy, Debug, Default)]
-struct Changes {
-    changed: bool,
-    cancelled: u32,
-    reopened: u32,
 }
 
 async fn lock(connection: &mut PgConnection, job: &JobRef) -> Result<Loaded, StoreError> {
@@ -130,7 +122,7 @@ async fn note(
 }
 
 /// How the job stands now, and which studies want it.
-async fn acted(connection: &mut PgConnection, job: &JobRef, changes: Changes) -> Result<Acted, StoreError> {
+async fn acted(connection: &mut PgConnection, job: &JobRef, counts: Counts) -> Result<Acted, StoreError> {
     let row = sqlx::query!(
         r#"SELECT interest, priority, withdrawn_at IS NOT NULL AS "ending!",
                state IN ('leased', 'running', 'suspect') AS "on_worker!"
@@ -141,13 +133,13 @@ async fn acted(connection: &mut PgConnection, job: &JobRef, changes: Changes) ->
     let row = row.fetch_one(&mut *connection).await?;
     Ok(Acted {
         name: format!("{}:{}", job.study, job.name),
-        changed: changes.changed,
+        changed: counts.changed,
         interest: interest(&row.interest)?,
         priority: row.priority,
-        cancelled: changes.cancelled,
+        cancelled: counts.cancelled,
         ending: u32::from(row.ending),
         running: u32::from(row.on_worker && !row.ending),
-        reopened: changes.reopened,
+        reopened: counts.reopened,
         others: wanting(connection, job).await?,
     })
 }

@@ -7,7 +7,7 @@ use selffer_core::{
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Act, Acted, OtherStudy};
+use super::{Act, Acted, Counts, OtherStudy};
 use crate::{
     Reopen, Store, StoreError,
     again::again,
@@ -19,14 +19,6 @@ use crate::{
         unwanted, want_again,
     },
 };
-
-/// What one act changed.
-#[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    changed: bool,
-    cancelled: u32,
-    reopened: u32,
-}
 
 impl Store {
     /// Changes a study's interest, and cancels what nobody wants any more. Wake the dispatcher

@@ -40,7 +40,7 @@ pub(super) async fn networks_of(
 /// Notes a grid that a study is made of.
 pub(super) async fn remember(
     connection: &mut PgConnection,
-    submission: &Submission<'_>,
+    (submission, content): (&Submission<'_>, Digest),
     study_id: StudyId,
 ) -> Result<(), StoreError> {
     sqlx::query!(
@@ -50,7 +50,7 @@ pub(super) async fn remember(
            WHERE study_id = $1
            ON CONFLICT (study_id, content_digest) DO NOTHING"#,
         study_id.0,
-        &content_digest(submission.study).0[..],
+        &content.0[..],
         submission.grid_yaml,
         Json(submission.files) as _,
     )
@@ -62,7 +62,7 @@ pub(super) async fn remember(
 /// Checks that the submitted networks are all of the study's, or those of one of its grids.
 pub(super) async fn check_same(
     connection: &mut PgConnection,
-    submission: &Submission<'_>,
+    (submission, content): (&Submission<'_>, Digest),
     found: &LockedStudy,
     networks: &BTreeMap<String, JobKey>,
 ) -> Result<(), StoreError> {
@@ -74,7 +74,6 @@ pub(super) async fn check_same(
     }
     let grids =
         sqlx::query_scalar!("SELECT content_digest FROM study_grids WHERE study_id = $1", found.study_id.0,);
-    let content = content_digest(submission.study);
     for grid in grids.fetch_all(connection).await? {
         if digest(&grid)? == content {
             return Ok(());
@@ -86,7 +85,7 @@ pub(super) async fn check_same(
 /// Notes another grid of a study, which may bring networks but changes none.
 pub(super) async fn extend(
     connection: &mut PgConnection,
-    submission: &Submission<'_>,
+    (submission, content): (&Submission<'_>, Digest),
     found: &LockedStudy,
     networks: &BTreeMap<String, JobKey>,
 ) -> Result<(), StoreError> {
@@ -100,7 +99,7 @@ pub(super) async fn extend(
     if let Some(changed) = tell("changed", &changed(networks, &study.cells)) {
         return Err(conflict(found, changed));
     }
-    remember(connection, submission, found.study_id).await
+    remember(connection, (submission, content), found.study_id).await
 }
 
 fn conflict(found: &LockedStudy, difference: String) -> StoreError {

@@ -98,17 +98,22 @@ impl Store {
     /// The name belongs to a study with other networks, the request id to another request, or
     /// there is no study to extend.
     pub async fn submit(&self, submission: &Submission<'_>) -> Result<Submitted, StoreError> {
-        again(|| self.try_submit(submission)).await
+        let content = content::content_digest(submission.study);
+        again(|| self.try_submit(submission, content)).await
     }
 
-    async fn try_submit(&self, submission: &Submission<'_>) -> Result<Submitted, StoreError> {
+    async fn try_submit(
+        &self,
+        submission: &Submission<'_>,
+        content: Digest,
+    ) -> Result<Submitted, StoreError> {
         let study = submission.study;
-        let body = requests::body_digest(submission);
+        let body = requests::body_digest(submission, content);
         let mut tx = self.main.begin().await?;
         if !requests::take(&mut tx, submission.request_id, body).await? {
             return requests::answer_again(&mut tx, submission.request_id, body).await;
         }
-        let target = find_or_insert(&mut tx, submission).await?;
+        let target = find_or_insert(&mut tx, submission, content).await?;
         let placed = jobs_of::place_jobs(&mut tx, &study.cells, target.priority).await?;
         let known = target.before.as_ref().map(|(_, networks)| networks);
         let added = networks::insert_new(&mut tx, submission, target.study_id, known, &placed).await?;
@@ -182,9 +187,10 @@ impl Store {
 async fn find_or_insert(
     connection: &mut PgConnection,
     submission: &Submission<'_>,
+    content: Digest,
 ) -> Result<Target, StoreError> {
     if submission.onto == Onto::Same
-        && let Some(study_id) = insert(connection, submission).await?
+        && let Some(study_id) = insert(connection, submission, content).await?
     {
         let priority = submission.priority.unwrap_or(0);
         return Ok(Target { study_id, before: None, priority });
@@ -192,8 +198,8 @@ async fn find_or_insert(
     let found = lock_study_named(connection, submission.study.name.as_str()).await?;
     let networks = content::networks_of(connection, found.study_id).await?;
     match submission.onto {
-        Onto::Same => content::check_same(connection, submission, &found, &networks).await?,
-        Onto::Extended => content::extend(connection, submission, &found, &networks).await?,
+        Onto::Same => content::check_same(connection, (submission, content), &found, &networks).await?,
+        Onto::Extended => content::extend(connection, (submission, content), &found, &networks).await?,
     }
     Ok(Target {
         study_id: found.study_id,
@@ -215,6 +221,7 @@ async fn lock_study_named(connection: &mut PgConnection, name: &str) -> Result<L
 async fn insert(
     connection: &mut PgConnection,
     submission: &Submission<'_>,
+    content: Digest,
 ) -> Result<Option<StudyId>, StoreError> {
     let study = submission.study;
     let id = sqlx::query_scalar!(
@@ -229,6 +236,6 @@ async fn insert(
         submission.priority.unwrap_or(0),
     );
     let Some(study_id) = id.fetch_optional(&mut *connection).await?.map(StudyId) else { return Ok(None) };
-    content::remember(connection, submission, study_id).await?;
+    content::remember(connection, (submission, content), study_id).await?;
     Ok(Some(study_id))
 }

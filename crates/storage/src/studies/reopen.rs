@@ -37,10 +37,10 @@ impl Store {
     ) -> Result<u32, StoreError> {
         let closed = with_sources(connection, job_ids, &which.states()).await?;
         // Before anything changes: a source that starts anew wakes those held because of it.
-        let mut reopened = Vec::new();
+        let mut reopened = 0;
         for ids in closed.chunks(ROWS_PER_STATEMENT) {
             let loaded = jobs::lock_all(connection, ids).await?;
-            reopened.extend(loaded.iter().filter(|one| is_closed(one)).map(|one| one.job_id.0));
+            reopened += loaded.iter().filter(|one| is_closed(one)).count() as u32;
         }
         for which in [Which::Sources, Which::Dependants] {
             for ids in closed.chunks(ROWS_PER_STATEMENT) {
@@ -48,7 +48,7 @@ impl Store {
             }
         }
         let lost = self.reopen_lost_sources(connection, job_ids).await?;
-        Ok(reopened.len() as u32 + lost)
+        Ok(reopened + lost)
     }
 
     async fn reopen_some(

@@ -4,16 +4,16 @@ use selffer_core::ids::{Digest, StudyId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Submission, Submitted, content::content_digest};
+use super::{Submission, Submitted};
 use crate::{
     StoreError,
     convert::{digest, from_i32, to_i32},
 };
 
-/// Equal for equal requests.
-pub(super) fn body_digest(submission: &Submission<'_>) -> Digest {
+/// Equal for equal requests; `content` is of the study.
+pub(super) fn body_digest(submission: &Submission<'_>, content: Digest) -> Digest {
     let Submission { study, onto, priority, .. } = submission;
-    Digest::of(format!("{}\n{}\n{onto:?}\n{priority:?}", study.name, content_digest(study)).as_bytes())
+    Digest::of(format!("{}\n{}\n{onto:?}\n{priority:?}", study.name, content).as_bytes())
 }
 
 /// Whether the request is new. One that is under way elsewhere is waited for.

@@ -9,7 +9,10 @@ use selffer_core::{
 };
 
 use super::{JobRef, JobSummary};
-use crate::{Store, StoreError, convert::from_i32};
+use crate::{
+    Store, StoreError,
+    convert::{self, from_i32},
+};
 
 /// How many events are shown, the newest.
 const EVENTS_MAX: i64 = 200;
@@ -95,8 +98,7 @@ impl Store {
         let summary = self.summary_at(job.study_id, job.position).await?;
         let gone = || StoreError::NotFound { what: "job", name: job.name.clone() };
         let spec_json = self.spec_of(job.job_id).await?;
-        let spec = serde_json::from_str(&spec_json)
-            .map_err(|error| StoreError::Corrupt { what: "a job's spec", problem: error.to_string() })?;
+        let spec = convert::spec(&spec_json)?;
         let (result, final_checkpoint) = self.result_of(job.job_id).await?.unzip();
         let layers = match (&result, final_checkpoint) {
             (Some(result), Some(id)) => self.proofs_of(job.job_id, &spec, result, id).await?,
@@ -118,7 +120,8 @@ impl Store {
         })
     }
 
-    async fn spec_of(&self, job_id: JobId) -> Result<String, StoreError> {
+    /// A job's spec as it is stored.
+    pub(crate) async fn spec_of(&self, job_id: JobId) -> Result<String, StoreError> {
         let spec = sqlx::query_scalar!("SELECT spec FROM jobs WHERE job_id = $1", job_id.0);
         let spec = spec.fetch_optional(&self.main).await?;
         spec.ok_or_else(|| StoreError::NotFound { what: "job", name: job_id.to_string() })

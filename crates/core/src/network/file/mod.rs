@@ -16,7 +16,6 @@ use crate::{
     grid::{
         GridErrors,
         error::{Problems, Source, Span},
-        problem::Problem,
         reader::{self, Bounds},
         tree::{self, Node},
     },
@@ -42,16 +41,7 @@ pub struct NetworkFile {
 pub fn read(file_name: &str, text: &str) -> Result<NetworkFile, GridErrors> {
     let mut source = Source { file: file_name.into(), text: text.into() };
     let mut problems = Problems::default();
-    let read = match tree::read(text) {
-        Ok(root) => network(&root, &mut problems),
-        Err((span, problem)) => {
-            if matches!(problem, Problem::FileTooLarge { .. }) {
-                source.text = "".into();
-            }
-            problems.push(span, problem);
-            None
-        }
-    };
+    let read = tree::read_reported(&mut source, &mut problems).and_then(|root| network(&root, &mut problems));
     match (problems.errors(&source), read) {
         (Some(errors), _) => Err(errors),
         (None, Some((network, places))) => {
@@ -93,9 +83,10 @@ impl NetworkFile {
 
 /// The network as far as it could be read, and where each layer's name stands.
 fn network(root: &Node, problems: &mut Problems) -> Option<(Network, Vec<Span>)> {
+    const NAME: &str = "a network's name: 1 to 64 of a-z 0-9 -";
     let fields = reader::mapping(root, "", &["network", "side", "layers"], &[], problems)?;
     let name = fields.require("network", "network: my-network", problems);
-    let name = name.and_then(|node| name_of(node, problems));
+    let name = name.and_then(|node| reader::short_name(node, "network", NAME, problems));
     let side = fields.require("side", "side: 32", problems).and_then(|node| {
         let bounds = Bounds::new(1..=u64::from(NETWORK_SIDE_MAX));
         reader::number(node, "side", &bounds, problems)
@@ -104,17 +95,5 @@ fn network(root: &Node, problems: &mut Problems) -> Option<(Network, Vec<Span>)>
     let layers = fields.require("layers", example, problems).map(|node| layers::read(node, problems));
     let (layers, places) = layers?.into_iter().unzip();
     let side = u32::try_from(side?).ok()?;
-    Some((Network { name: name?, side, layers }, places))
-}
-
-fn name_of(node: &Node, problems: &mut Problems) -> Option<String> {
-    const EXPECTED: &str = "a network's name: 1 to 64 of a-z 0-9 -";
-    let given = reader::text(node, "network", EXPECTED, problems)?;
-    let allowed = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
-    if (1..=64).contains(&given.len()) && given.bytes().all(allowed) {
-        return Some(given.to_owned());
-    }
-    let (path, given) = ("network".to_owned(), reader::shown(given));
-    problems.push(node.span, Problem::BadName { path, given, expected: EXPECTED });
-    None
+    Some((Network { name: name?.to_string(), side, layers }, places))
 }

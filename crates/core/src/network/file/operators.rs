@@ -6,7 +6,7 @@ use super::NetworkProblem;
 use crate::{
     grid::{
         error::{Problems, Span},
-        reader::{self, Bounds, Fields},
+        reader::{self, Bounds, Fields, RealBounds},
         tree::{Node, Value},
     },
     limits::{OPERATOR_OUTPUTS_MAX, WINDOW_MAX},
@@ -169,9 +169,9 @@ impl Numbers<'_, '_> {
 
     fn local_response_norm(&mut self) -> Option<Operator> {
         let size = self.odd_size();
-        let alpha = self.real("alpha", 1e-4, "[0, 1000]", |v| (0.0..=1_000.0).contains(&v));
-        let beta = self.real("beta", 0.75, "(0, 10]", |v| v > 0.0 && v <= 10.0);
-        let k = self.real("k", 1.0, "(0, 1000]", |v| v > 0.0 && v <= 1_000.0);
+        let alpha = self.real("alpha", 1e-4, RealBounds::closed(0.0, 1_000.0));
+        let beta = self.real("beta", 0.75, RealBounds::above(0.0, 10.0));
+        let k = self.real("k", 1.0, RealBounds::above(0.0, 1_000.0));
         Some(Operator::LocalResponseNorm { size: size?, alpha: alpha?, beta: beta?, k: k? })
     }
 
@@ -188,8 +188,8 @@ impl Numbers<'_, '_> {
 
     /// How weights and biases start under the Gaussian initialiser.
     fn start(&mut self) -> Option<Start> {
-        let weight_deviation = self.real("weight_deviation", 0.01, "[0, 10]", |v| (0.0..=10.0).contains(&v));
-        let bias = self.real("bias", 0.0, "[-100, 100]", |v| (-100.0..=100.0).contains(&v));
+        let weight_deviation = self.real("weight_deviation", 0.01, RealBounds::closed(0.0, 10.0));
+        let bias = self.real("bias", 0.0, RealBounds::closed(-100.0, 100.0));
         Some(Start { weight_deviation: weight_deviation?, bias: bias? })
     }
 
@@ -215,11 +215,10 @@ impl Numbers<'_, '_> {
         reader::number(node, &format!("{}.{key}", self.path), &bounds, self.problems).and_then(small)
     }
 
-    fn real(&mut self, key: &str, default: f64, range: &str, allowed: impl Fn(f64) -> bool) -> Option<f64> {
-        match self.fields.get(key) {
-            Some(node) => reader::real(node, &format!("{}.{key}", self.path), range, allowed, self.problems),
-            None => Some(default),
-        }
+    fn real(&mut self, key: &str, default: f64, bounds: RealBounds) -> Option<f64> {
+        let Some(node) = self.fields.get(key) else { return Some(default) };
+        let (path, allowed) = (format!("{}.{key}", self.path), |number| bounds.contain(number));
+        reader::real(node, &path, &bounds.to_string(), allowed, self.problems)
     }
 }
 

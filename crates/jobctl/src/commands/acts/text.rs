@@ -80,12 +80,11 @@ pub(super) fn cancel_job_question(job: &JobDetail) -> String {
     }
 }
 
-/// `12 of 32 networks are not done`.
+/// `12 of its 32 networks have not ended`.
 fn left(study: &StudyView) -> String {
-    let over = [StateKind::Succeeded, StateKind::Failed, StateKind::Cancelled];
-    let done: u32 = over.iter().map(|state| study.count(*state)).sum();
-    let jobs = study.jobs();
-    format!("{} of its {} have not ended", jobs - done.min(jobs), human::counted(jobs.into(), "network"))
+    let open = StateKind::ALL.into_iter().filter(|state| !state.is_terminal());
+    let open: u32 = open.map(|state| study.count(state)).sum();
+    format!("{open} of its {} have not ended", human::counted(study.jobs().into(), "network"))
 }
 
 fn on_workers(study: &StudyView) -> u32 {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use selffer_core::{pack::PackManifest, spec::Half};
+use selffer_core::{ids::Digest, pack::PackManifest, spec::Half};
 use selffer_data::Pack;
 use serde::Serialize;
 
@@ -50,10 +50,8 @@ pub(super) fn verify(args: &PackArg, screen: &Screen) -> anyhow::Result<Exit> {
     };
     let pack = Pack::open(&folder)?;
     pack.verify()?;
-    let document =
-        Verified { schema: "selffer.pack-verified/v1", digest: pack.digest().to_string(), whole: true };
-    screen.item(&args.pack, &document, &verified_text(&folder, &pack))?;
-    Ok(Exit::Ok)
+    let images = human::counted((pack.train().len() + pack.validation().len()) as u64, "image");
+    tell_whole(screen, &args.pack, &folder, ("selffer.pack-verified/v1", pack.digest(), &images))
 }
 
 #[derive(Serialize)]
@@ -63,10 +61,16 @@ struct Verified {
     whole: bool,
 }
 
-fn verified_text(folder: &Path, pack: &Pack) -> String {
-    let images = pack.train().len() + pack.validation().len();
-    let images = human::counted(images as u64, "image");
-    format!("{} is whole: {images}, digest {}\n", folder.display(), pack.digest())
+/// Says that what lies in this folder is whole: schema of the answer, digest, and how much.
+pub(super) fn tell_whole(
+    screen: &Screen,
+    name: &str,
+    folder: &Path,
+    (schema, digest, how_much): (&'static str, Digest, &str),
+) -> anyhow::Result<Exit> {
+    let text = format!("{} is whole: {how_much}, digest {digest}\n", folder.display());
+    screen.item(name, &Verified { schema, digest: digest.to_string(), whole: true }, &text)?;
+    Ok(Exit::Ok)
 }
 
 /// `selffer.pack-description/v1`.

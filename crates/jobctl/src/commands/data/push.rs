@@ -62,9 +62,8 @@ pub(super) async fn push(
     name: &Name,
 ) -> anyhow::Result<Exit> {
     let pack = Pack::open(folder)?;
-    let manifest = cut(screen, folder, pack.manifest())?;
     let import = ImportManifest::Pack(pack.manifest().clone());
-    let sent = send(&Sending { client, screen, folder }, &import, &manifest, name).await?;
+    let sent = send(&Sending { client, screen, folder }, &import, name).await?;
     let mut document = PackDocument::new("selffer.pack-pushed/v1", name, pack.manifest(), Some(folder));
     document.bytes_sent = Some(sent);
     screen.item(name.as_str(), &document, &format!("{name} is in the store ({})\n", how_much(sent)))?;
@@ -82,15 +81,11 @@ pub(super) struct Sending<'a> {
 
 /// Sends what the store lacks of an import and registers it under a name; answers how many
 /// bytes went.
-pub(super) async fn send(
-    sending: &Sending<'_>,
-    import: &ImportManifest,
-    objects: &Manifest,
-    name: &Name,
-) -> anyhow::Result<u64> {
-    let (digest, missing) = sending.client.begin_import(import, objects).await?;
+pub(super) async fn send(sending: &Sending<'_>, import: &ImportManifest, name: &Name) -> anyhow::Result<u64> {
+    let objects = cut(sending, import)?;
+    let (digest, missing) = sending.client.begin_import(import, &objects).await?;
     let identity = (import.kind(), digest);
-    let sent = send_missing(sending, identity, objects, &missing).await?;
+    let sent = send_missing(sending, identity, &objects, &missing).await?;
     sending.client.publish_import(identity, name.as_str()).await?;
     Ok(sent)
 }
@@ -137,15 +132,16 @@ impl PackDocument {
     }
 }
 
-/// Reads every shard once and cuts it into chunks.
-fn cut(screen: &Screen, folder: &Path, pack: &PackManifest) -> anyhow::Result<Manifest> {
-    let shards = || pack.train.shards.iter().chain(&pack.validation.shards);
-    let total = shards().map(|shard| shard.bytes).sum();
-    let mut progress = Progress::start(screen, "reading the pack", Unit::Bytes, total);
+/// Reads every file once and cuts it into chunks.
+fn cut(sending: &Sending<'_>, import: &ImportManifest) -> anyhow::Result<Manifest> {
+    let files = import.files();
+    let total = files.iter().map(|(_, bytes)| bytes).sum();
+    let what = format!("reading the {}", import.kind());
+    let mut progress = Progress::start(sending.screen, &what, Unit::Bytes, total);
     let (mut objects, mut done) = (Vec::new(), 0);
-    for shard in shards() {
-        objects.push(cut_file(&shard.file, &folder.join(&shard.file))?);
-        done += shard.bytes;
+    for (file, bytes) in files {
+        objects.push(cut_file(&file, &sending.folder.join(&file))?);
+        done += bytes;
         progress.set(done);
     }
     progress.finish();

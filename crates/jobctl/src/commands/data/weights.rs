@@ -2,9 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use selffer_artifacts::cut_file;
 use selffer_core::{
-    artifact::Manifest,
     ids::Name,
     import::ImportManifest,
     weights::{MANIFEST_FILE, WeightsLayer, WeightsManifest},
@@ -12,7 +10,10 @@ use selffer_core::{
 use selffer_data::weights::{Weights, read_weights_manifest};
 use serde::Serialize;
 
-use super::push::{Sending, how_much, send};
+use super::{
+    inspect::tell_whole,
+    push::{Sending, how_much, send},
+};
 use crate::{
     args::PacksArg,
     client::Client,
@@ -127,23 +128,12 @@ pub(super) fn describe(
     Ok(Exit::Ok)
 }
 
-#[derive(Serialize)]
-struct Verified {
-    schema: &'static str,
-    digest: String,
-    whole: bool,
-}
-
 /// Compares every layer in this folder with its digests.
 pub(super) fn verify(screen: &Screen, name: &str, folder: &Path) -> anyhow::Result<Exit> {
     let weights = Weights::open(folder)?;
     weights.verify()?;
-    let digest = weights.digest().to_string();
     let layers = human::counted(weights.manifest().layers.len() as u64, "layer");
-    let text = format!("{} is whole: {layers}, digest {digest}\n", folder.display());
-    let document = Verified { schema: "selffer.weights-verified/v1", digest, whole: true };
-    screen.item(name, &document, &text)?;
-    Ok(Exit::Ok)
+    tell_whole(screen, name, folder, ("selffer.weights-verified/v1", weights.digest(), &layers))
 }
 
 /// Sends the weights in this folder and registers them under a name.
@@ -157,9 +147,7 @@ pub(super) async fn push(
     // What is damaged here must not become what many networks start from.
     weights.verify()?;
     let import = ImportManifest::Weights(weights.manifest().clone());
-    let objects = import.files().into_iter().map(|(file, _)| cut_file(&file, &folder.join(&file)));
-    let objects = Manifest { objects: objects.collect::<Result<_, _>>()? };
-    let sent = send(&Sending { client, screen, folder }, &import, &objects, name).await?;
+    let sent = send(&Sending { client, screen, folder }, &import, name).await?;
     let schema = "selffer.weights-pushed/v1";
     let mut document = WeightsDocument::new(schema, name.as_str(), weights.manifest(), Some(folder));
     document.bytes_sent = Some(sent);

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::proof::{self, ProofRecord};
 use crate::{
-    client::{AttemptView, Client, EventView, JobDetail, JobView, iso},
+    client::{AttemptView, EventView, JobDetail, JobView, iso},
     commands::records::JobRecord,
     output::{
         Screen, human,
@@ -111,10 +111,9 @@ impl From<&EventView> for EventRecord {
 }
 
 /// Shows one job with everything that is known about it.
-pub(super) async fn show_job(client: &Client, screen: &Screen, selector: &str) -> anyhow::Result<()> {
-    let detail = client.job(selector).await?;
-    let document = document(&detail)?;
-    let text = job_text(&detail, &document.proof, screen.look);
+pub(super) fn show_job(screen: &Screen, detail: &JobDetail) -> anyhow::Result<()> {
+    let document = document(detail)?;
+    let text = job_text(detail, &document.proof, screen.look);
     screen.item(&detail.job.name, &document, &text)
 }
 
