@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Changes whenever the trainer's arithmetic does, so that old and new networks never mix.
-pub const TRAINER_SEMANTICS_VERSION: u32 = 1;
+pub const TRAINER_SEMANTICS_VERSION: u32 = 2;
 
 /// One network to train.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

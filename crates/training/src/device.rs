@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::ops::instruction_set;
+
 /// What a person asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceRequest {
@@ -45,34 +47,13 @@ pub fn select_device(request: DeviceRequest) -> Result<Device, DeviceError> {
 
 /// The kind of device, e.g. `cpu x86-64-v4`: on one kind, equal jobs give equal bits.
 ///
-/// For a CPU it is the instruction-set level that the products are computed with.
+/// For a CPU it is the instruction set that the operators use. They are made to give the same
+/// bits with any; where that was tested, kinds still differ in their speed.
 #[must_use]
 pub fn device_kind(device: Device) -> String {
     match device {
-        Device::Cpu => format!("cpu {}", cpu_level()),
+        Device::Cpu => format!("cpu {}", instruction_set()),
     }
-}
-
-#[cfg(target_arch = "x86_64")]
-fn cpu_level() -> &'static str {
-    // As `gemm` chooses its kernels.
-    if std::arch::is_x86_feature_detected!("avx512f") {
-        "x86-64-v4"
-    } else if std::arch::is_x86_feature_detected!("fma") {
-        "x86-64-v3"
-    } else {
-        "x86-64"
-    }
-}
-
-#[cfg(target_arch = "aarch64")]
-fn cpu_level() -> &'static str {
-    "aarch64-neon"
-}
-
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-fn cpu_level() -> &'static str {
-    std::env::consts::ARCH
 }
 
 impl fmt::Display for Device {

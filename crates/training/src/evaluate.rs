@@ -1,13 +1,13 @@
 //! Testing a network: centre crops, no mirror, dropout off.
 
 use candle_core::Result;
-use selffer_core::outcome::TestResult;
+use selffer_core::{network::ShapeError, outcome::TestResult, spec::JobSpec};
 use selffer_data::{Images, Selection};
 
 use crate::{images::Feed, network::Network, ops::softmax_loss};
 
-/// Images tested at a time; fixed, so that sums are always taken in the same pieces.
-const TEST_BATCH: usize = 200;
+/// Images tested at a time, at most.
+const TEST_BATCH_MAX: u64 = 4_096;
 /// Guesses that count for top-5.
 const TOP: usize = 5;
 
@@ -18,16 +18,29 @@ pub(crate) struct Evaluation {
     pub(crate) is_correct: Vec<bool>,
 }
 
-/// Tests the images at `positions` of the selection, in that order.
+/// How many images to test at a time: as many as fit where a batch and what its way back needs
+/// were in training, so that a test needs no more memory. No result depends on it.
+///
+/// # Errors
+/// When the network does not fit its images.
+pub(crate) fn test_batch(spec: &JobSpec) -> std::result::Result<usize, ShapeError> {
+    let layers = spec.network.shapes(spec.image.channels, spec.outputs())?;
+    let kept: u64 = layers.iter().map(|layer| layer.values_kept).sum();
+    let at_a_time = layers.iter().map(|layer| layer.values_at_a_time).max().unwrap_or(1).max(1);
+    let images = u64::from(spec.recipe.batch).saturating_mul(kept) / at_a_time;
+    Ok(images.clamp(1, TEST_BATCH_MAX) as usize)
+}
+
+/// Tests the images at `positions` of the selection, in that order, `batch` at a time.
 pub(crate) fn evaluate(
     network: &Network,
-    feed: &Feed,
+    (feed, batch): (&Feed, usize),
     (images, selection): (&Images, &Selection),
     positions: impl Iterator<Item = usize>,
 ) -> Result<Evaluation> {
     let mut sums = Sums::default();
     let positions: Vec<usize> = positions.collect();
-    for positions in positions.chunks(TEST_BATCH) {
+    for positions in positions.chunks(batch) {
         let batch = feed.test_batch(images, selection, positions)?;
         let logits = network.test(&batch.images)?.to_vec2::<f32>()?;
         for (logits, &position) in logits.iter().zip(positions) {

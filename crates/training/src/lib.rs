@@ -5,6 +5,7 @@
 //! kind of device, for any number of threads and wherever they were stopped and resumed.
 //! Where jobs come from and where checkpoints go is the worker's business.
 
+pub mod bench;
 mod checkpoint;
 mod copy;
 pub mod device;

@@ -22,6 +22,14 @@ impl Parameters {
         Ok(Self { weight: to_device(&parameters.weight)?, bias: to_device(&parameters.bias)? })
     }
 
+    /// Zeros of their shapes.
+    ///
+    /// # Errors
+    /// When the device has no memory left.
+    pub fn zeros_like(&self) -> Result<Self> {
+        Ok(Self { weight: self.weight.zeros_like()?, bias: self.bias.zeros_like()? })
+    }
+
     /// Copies them to the host; waits for the device.
     ///
     /// # Errors

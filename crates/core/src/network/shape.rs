@@ -36,6 +36,11 @@ pub struct LayerShapes {
     pub parameters: u64,
     /// Multiply-adds of its learned operator, forward, for one image.
     pub multiply_adds: u64,
+    /// Values of all its operators' outputs for one image: what training keeps for the way back.
+    pub values_kept: u64,
+    /// Values of the largest operator's input and output together, for one image: what a pass
+    /// without a way back needs at a time.
+    pub values_at_a_time: u64,
 }
 
 /// Why a network does not fit an input.
@@ -116,6 +121,7 @@ impl Network {
         for layer in &self.layers {
             let input = place.volume;
             let (mut parameters, mut multiply_adds) = (0_u64, 0);
+            let (mut values_kept, mut values_at_a_time) = (0, 0);
             for operator in &layer.operators {
                 let next = place.after(operator, outputs, &layer.name)?;
                 let (weights, biases) = parameters_of(operator, place.volume, next.volume);
@@ -125,10 +131,20 @@ impl Network {
                     return Err(ShapeError::Parameters { layer: layer.name.clone(), parameters });
                 }
                 multiply_adds += weights * u64::from(next.volume.height) * u64::from(next.volume.width);
+                values_kept += next.volume.values();
+                values_at_a_time = values_at_a_time.max(place.volume.values() + next.volume.values());
                 place = next;
             }
             parameters_below += parameters;
-            shapes.push(LayerShapes { input, output: place.volume, parameters, multiply_adds });
+            let output = place.volume;
+            shapes.push(LayerShapes {
+                input,
+                output,
+                parameters,
+                multiply_adds,
+                values_kept,
+                values_at_a_time,
+            });
         }
         Ok(shapes)
     }

@@ -4,17 +4,17 @@ use selffer_core::{network as description, spec::JobSpec};
 
 use crate::{
     error::TrainError,
-    ops::{conv2d::Conv2d, lrn::LocalResponseNorm, max_pool::MaxPool},
+    ops::{Activation, conv2d::Conv2d, lrn::LocalResponseNorm, max_pool::MaxPool},
 };
 
 /// One operator, ready to run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Operator {
     /// Learned.
-    Convolution(Conv2d),
+    Convolution(Conv2d, Activation),
     /// Learned; flattens `[C, H, W]` in that order.
-    Linear,
-    /// See [`crate::ops::relu`].
+    Linear(Activation),
+    /// A rectifier that does not follow a learned operator; see [`crate::ops::relu`].
     Relu,
     /// See [`crate::ops::max_pool`].
     MaxPool(MaxPool),
@@ -28,7 +28,27 @@ impl Operator {
     /// Whether it has parameters.
     #[must_use]
     pub fn is_learned(&self) -> bool {
-        matches!(self, Self::Convolution(_) | Self::Linear)
+        self.activation().is_some()
+    }
+
+    /// What a learned operator does to its result.
+    #[must_use]
+    pub fn activation(&self) -> Option<Activation> {
+        match *self {
+            Self::Convolution(_, activation) | Self::Linear(activation) => Some(activation),
+            _ => None,
+        }
+    }
+
+    /// The operator with a rectifier at its end, where it can have one.
+    fn rectified(self) -> Option<Self> {
+        match self {
+            Self::Convolution(conv, Activation::Identity) => {
+                Some(Self::Convolution(conv, Activation::Rectifier))
+            }
+            Self::Linear(Activation::Identity) => Some(Self::Linear(Activation::Rectifier)),
+            _ => None,
+        }
     }
 }
 
@@ -36,14 +56,15 @@ impl From<&description::Operator> for Operator {
     fn from(operator: &description::Operator) -> Self {
         match *operator {
             description::Operator::Convolution { kernel, stride, pad, groups, .. } => {
-                Self::Convolution(Conv2d {
+                let conv = Conv2d {
                     kernel: kernel as usize,
                     stride: stride as usize,
                     pad: pad as usize,
                     groups: groups as usize,
-                })
+                };
+                Self::Convolution(conv, Activation::Identity)
             }
-            description::Operator::Linear { .. } => Self::Linear,
+            description::Operator::Linear { .. } => Self::Linear(Activation::Identity),
             description::Operator::Relu => Self::Relu,
             description::Operator::MaxPool { kernel, stride } => {
                 Self::MaxPool(MaxPool { kernel: kernel as usize, stride: stride as usize })
@@ -71,7 +92,7 @@ pub fn build_operators(spec: &JobSpec) -> Result<Vec<(String, Vec<Operator>)>, T
         .layers
         .iter()
         .map(|layer| {
-            let operators: Vec<Operator> = layer.operators.iter().map(Operator::from).collect();
+            let operators = fused(layer.operators.iter().map(Operator::from));
             let learned = operators.iter().filter(|operator| operator.is_learned()).count();
             if learned != 1 || !operators[0].is_learned() {
                 return Err(TrainError::LearnedOperator { layer: layer.name.clone() });
@@ -79,4 +100,17 @@ pub fn build_operators(spec: &JobSpec) -> Result<Vec<(String, Vec<Operator>)>, T
             Ok((layer.name.clone(), operators))
         })
         .collect()
+}
+
+/// The operators with each rectifier that follows a learned operator made part of it.
+fn fused(operators: impl Iterator<Item = Operator>) -> Vec<Operator> {
+    let mut fused: Vec<Operator> = Vec::new();
+    for operator in operators {
+        let rectified = fused.last().and_then(|last| last.rectified()).filter(|_| operator == Operator::Relu);
+        match (rectified, fused.last_mut()) {
+            (Some(rectified), Some(last)) => *last = rectified,
+            _ => fused.push(operator),
+        }
+    }
+    fused
 }

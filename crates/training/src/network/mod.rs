@@ -5,10 +5,12 @@
 //! backward pass has used them. No gradient flows below the lowest layer that learns.
 
 mod build;
+mod clock;
 mod init;
 mod step;
 
 pub use build::{Operator, build_operators};
+pub use clock::{Clock, OperatorTime};
 pub use init::{initial_parameters, random_parameters};
 pub use step::{DropoutDraw, Trace};
 
@@ -33,6 +35,8 @@ pub struct Network {
     pub layers: Vec<Layer>,
     /// How many of the first layers do not learn.
     pub layers_frozen: usize,
+    /// Where its time goes; stands still unless somebody starts it.
+    pub clock: Clock,
 }
 
 impl Network {
@@ -48,7 +52,7 @@ impl Network {
         let layers = operators.into_iter().zip(parameters).map(|((name, operators), parameters)| {
             Ok(Layer { name, parameters: Parameters::from_host(parameters)?, operators })
         });
-        Ok(Self { layers: layers.collect::<Result<_>>()?, layers_frozen })
+        Ok(Self { layers: layers.collect::<Result<_>>()?, layers_frozen, clock: Clock::default() })
     }
 
     /// The layers that learn.

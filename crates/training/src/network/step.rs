@@ -3,9 +3,9 @@
 use candle_core::{Result, Tensor};
 use selffer_core::stream::Streams;
 
-use super::{Layer, Network, Operator};
+use super::{Layer, Network, Operator, clock::Direction};
 use crate::{
-    ops::{dropout::Dropout, linear, relu},
+    ops::{Activation, dropout::Dropout, linear, relu},
     weights::Parameters,
 };
 
@@ -46,8 +46,8 @@ impl Network {
     /// When the images do not fit the network.
     pub fn test(&self, images: &Tensor) -> Result<Tensor> {
         let mut x = images.clone();
-        for layer in &self.layers {
-            x = layer.forward(x, None, None)?;
+        for index in 0..self.layers.len() {
+            x = self.layer_forward(index, x, None, None)?;
         }
         Ok(x)
     }
@@ -62,77 +62,54 @@ impl Network {
         let mut trace = Trace::default();
         for (index, layer) in self.layers.iter().enumerate() {
             if index < self.layers_frozen {
-                x = layer.forward(x, Some(draw), None)?;
+                x = self.layer_forward(index, x, Some(draw), None)?;
             } else {
                 let mut ends = Vec::with_capacity(layer.operators.len());
-                x = layer.forward(x, Some(draw), Some(&mut ends))?;
+                x = self.layer_forward(index, x, Some(draw), Some(&mut ends))?;
                 trace.layers.push(ends);
             }
         }
         Ok((x, trace))
     }
 
-    /// The gradients of the layers that learn, in layer order, given that of the logits.
+    /// Puts the gradients of the layers that learn into `gradients`, in layer order, given
+    /// that of the logits.
     ///
     /// # Errors
-    /// When `trace` and `gradient` are not of this network's forward pass.
+    /// When `trace` and `gradient` are not of this network's forward pass, or `gradients` not
+    /// of its layers.
     pub fn backward(
         &self,
         mut trace: Trace,
         gradient: Tensor,
         draw: DropoutDraw<'_>,
-    ) -> Result<Vec<Parameters>> {
-        let mut gradients = Vec::with_capacity(trace.layers.len());
+        gradients: &[Parameters],
+    ) -> Result<()> {
         let mut gradient = Some(gradient);
-        for (index, layer) in self.layers_learning().iter().enumerate().rev() {
+        for (index, into) in (self.layers_frozen..self.layers.len()).zip(gradients).rev() {
             let (Some(ends), Some(output)) = (trace.layers.pop(), gradient.take()) else {
                 candle_core::bail!("the trace is not of this network");
             };
-            let (parameters, input) = layer.backward(ends, output, draw, index > 0)?;
-            gradients.push(parameters);
-            gradient = input;
+            gradient = self.layer_backward(index, (ends, output), draw, into)?;
         }
-        gradients.reverse();
-        Ok(gradients)
+        Ok(())
     }
 }
 
-impl Layer {
-    fn forward(
+impl Network {
+    fn layer_forward(
         &self,
+        layer_index: usize,
         mut x: Tensor,
         draw: Option<DropoutDraw<'_>>,
         mut trace: Option<&mut Vec<Ends>>,
     ) -> Result<Tensor> {
-        let mut after_learned = false;
-        for operator in &self.operators {
-            let input = x.clone();
-            x = match operator {
-                Operator::Convolution(conv) => {
-                    conv.forward(&x, &self.parameters.weight, &self.parameters.bias)?
-                }
-                Operator::Linear => {
-                    linear::forward(&flat(&x)?, &self.parameters.weight, &self.parameters.bias)?
-                }
-                Operator::Relu => {
-                    // In place where nobody else needs the input; a learned operator never
-                    // looks at its own output again.
-                    let x = if after_learned { x } else { x.copy()? };
-                    relu::forward_in_place(&x)?;
-                    x
-                }
-                Operator::MaxPool(pool) => pool.forward(&x)?,
-                Operator::LocalResponseNorm(norm) => norm.forward(&x)?,
-                Operator::Dropout => match draw {
-                    Some(draw) => {
-                        let x = x.copy()?;
-                        draw.of_layer(&self.name).apply_in_place(&x)?;
-                        x
-                    }
-                    None => x,
-                },
-            };
-            after_learned = operator.is_learned();
+        let layer = &self.layers[layer_index];
+        for (index, operator) in layer.operators.iter().enumerate() {
+            let output = self
+                .clock
+                .time((layer_index, index), Direction::Forward, || layer.apply(operator, &x, draw))?;
+            let input = std::mem::replace(&mut x, output);
             if let Some(trace) = trace.as_deref_mut() {
                 trace.push(Ends { input, output: x.clone() });
             }
@@ -140,48 +117,112 @@ impl Layer {
         Ok(x)
     }
 
-    /// Gradients of the parameters and, if somebody needs it, of the layer's input.
-    fn backward(
+    /// Puts the gradients of a layer's parameters where they go, and returns that of its
+    /// input, if somebody needs it.
+    fn layer_backward(
         &self,
-        mut trace: Vec<Ends>,
-        mut gradient: Tensor,
+        layer_index: usize,
+        (mut trace, mut gradient): (Vec<Ends>, Tensor),
         draw: DropoutDraw<'_>,
-        needs_input: bool,
-    ) -> Result<(Parameters, Option<Tensor>)> {
-        for operator in self.operators.iter().rev() {
-            let Some(Ends { input, output }) = trace.pop() else {
+        into: &Parameters,
+    ) -> Result<Option<Tensor>> {
+        let layer = &self.layers[layer_index];
+        let is_pooled = matches!(layer.operators.get(1), Some(Operator::MaxPool(_)));
+        for index in (1..layer.operators.len()).rev() {
+            let Some(ends) = trace.pop() else {
                 candle_core::bail!("the trace is not of this layer");
             };
-            match operator {
-                Operator::Convolution(_) | Operator::Linear => {
-                    return self.backward_learned(operator, &input, &gradient, needs_input);
+            gradient = self.clock.time((layer_index, index), Direction::Backward, || {
+                if index == 1 && is_pooled {
+                    // A window's gradient goes to its maximum alone, so the rectifier below
+                    // can be undone, and the bias have its sum, where the values are fewer.
+                    layer.before_activation(&gradient, &ends.output, into)?;
                 }
-                Operator::Relu => relu::backward_in_place(&gradient, &output)?,
-                Operator::Dropout => draw.of_layer(&self.name).apply_in_place(&gradient)?,
-                Operator::MaxPool(pool) => gradient = pool.gradient(&input, &output, &gradient)?,
-                Operator::LocalResponseNorm(norm) => gradient = norm.gradient(&input, &gradient)?,
+                layer.take_back(index, &ends, gradient, draw)
+            })?;
+        }
+        let Some(ends) = trace.pop() else {
+            candle_core::bail!("the trace is not of this layer");
+        };
+        self.clock.time((layer_index, 0), Direction::Backward, || {
+            if !is_pooled {
+                layer.before_activation(&gradient, &ends.output, into)?;
+            }
+            layer.gradient_weight(&ends.input, &gradient, into)?;
+            let is_lowest = layer_index == self.layers_frozen;
+            (!is_lowest).then(|| layer.gradient_input(&ends.input, &gradient)).transpose()
+        })
+    }
+}
+
+impl Layer {
+    /// What an operator makes of `x`.
+    fn apply(&self, operator: &Operator, x: &Tensor, draw: Option<DropoutDraw<'_>>) -> Result<Tensor> {
+        let Parameters { weight, bias } = &self.parameters;
+        match operator {
+            Operator::Convolution(conv, activation) => conv.forward(x, weight, bias, *activation),
+            Operator::Linear(activation) => linear::forward(&flat(x)?, weight, bias, *activation),
+            Operator::Relu => {
+                let x = x.copy()?;
+                relu::forward_in_place(&x)?;
+                Ok(x)
+            }
+            Operator::MaxPool(pool) => pool.forward(x),
+            Operator::LocalResponseNorm(norm) => norm.forward(x),
+            Operator::Dropout => {
+                let Some(draw) = draw else { return Ok(x.clone()) };
+                let x = x.copy()?;
+                draw.of_layer(&self.name).apply_in_place(&x)?;
+                Ok(x)
             }
         }
-        candle_core::bail!("layer {} has no learned operator", self.name)
     }
 
-    fn backward_learned(
+    /// The gradient before an operator that is not learned, given the one after it.
+    fn take_back(
         &self,
-        operator: &Operator,
-        input: &Tensor,
-        gradient: &Tensor,
-        needs_input: bool,
-    ) -> Result<(Parameters, Option<Tensor>)> {
-        let bias = linear::gradient_bias(gradient)?;
-        if let Operator::Convolution(conv) = operator {
-            let weight = conv.gradient_weight(gradient, input)?;
-            let (_, height, width, _) = input.dims4()?;
-            let below = || conv.gradient_input(gradient, &self.parameters.weight, (height, width));
-            return Ok((Parameters { weight, bias }, needs_input.then(below).transpose()?));
+        index: usize,
+        ends: &Ends,
+        gradient: Tensor,
+        draw: DropoutDraw<'_>,
+    ) -> Result<Tensor> {
+        match &self.operators[index] {
+            Operator::Relu => relu::backward_in_place(&gradient, &ends.output)?,
+            Operator::Dropout => draw.of_layer(&self.name).apply_in_place(&gradient)?,
+            Operator::MaxPool(pool) => return pool.gradient(&ends.input, &ends.output, &gradient),
+            Operator::LocalResponseNorm(norm) => return norm.gradient(&ends.input, &gradient),
+            Operator::Convolution(..) | Operator::Linear(_) => {
+                candle_core::bail!("layer {} has more than one learned operator", self.name)
+            }
         }
-        let weight = linear::gradient_weight(gradient, &flat(input)?)?;
-        let below = || unflat(&linear::gradient_input(gradient, &self.parameters.weight)?, input);
-        Ok((Parameters { weight, bias }, needs_input.then(below).transpose()?))
+        Ok(gradient)
+    }
+
+    /// Takes a gradient back before the learned operator's activation, in place, and sums up
+    /// that of the bias. `y`: the operator's result.
+    fn before_activation(&self, gradient: &Tensor, y: &Tensor, into: &Parameters) -> Result<()> {
+        if self.operators[0].activation() == Some(Activation::Rectifier) {
+            relu::backward_in_place(gradient, y)?;
+        }
+        linear::gradient_bias(&into.bias, gradient)
+    }
+
+    fn gradient_weight(&self, input: &Tensor, gradient: &Tensor, into: &Parameters) -> Result<()> {
+        match &self.operators[0] {
+            Operator::Convolution(conv, _) => conv.gradient_weight(&into.weight, gradient, input),
+            _ => linear::gradient_weight(&into.weight, gradient, &flat(input)?),
+        }
+    }
+
+    fn gradient_input(&self, input: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+        let weight = &self.parameters.weight;
+        match &self.operators[0] {
+            Operator::Convolution(conv, _) => {
+                let (_, height, width, _) = input.dims4()?;
+                conv.gradient_input(gradient, weight, (height, width))
+            }
+            _ => unflat(&linear::gradient_input(gradient, weight)?, input),
+        }
     }
 }
 

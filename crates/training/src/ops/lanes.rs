@@ -24,7 +24,7 @@ pub(super) fn sum_in_order(parts: Vec<Vec<f32>>) -> Vec<f32> {
     let mut parts = parts.into_iter();
     let Some(mut total) = parts.next() else { return Vec::new() };
     for part in parts {
-        super::vectors::wide(|| add(&mut total, &part));
+        super::simd::wide(|| add(&mut total, &part));
     }
     total
 }
@@ -39,7 +39,18 @@ fn add(total: &mut [f32], part: &[f32]) {
 /// Calls `change` for pieces of `values`, with the index of each piece's first value.
 pub(crate) fn for_each_piece(values: &mut [f32], change: impl Fn(usize, &mut [f32]) + Sync) {
     values.par_chunks_mut(PIECE_VALUES).enumerate().for_each(|(piece, values)| {
-        super::vectors::wide(|| change(piece * PIECE_VALUES, values));
+        super::simd::wide(|| change(piece * PIECE_VALUES, values));
+    });
+}
+
+/// The same for two slices of one length, piece by piece.
+pub(crate) fn for_each_pair_of_pieces(
+    (one, other): (&mut [f32], &mut [f32]),
+    change: impl Fn(usize, &mut [f32], &mut [f32]) + Sync,
+) {
+    let pieces = one.par_chunks_mut(PIECE_VALUES).zip(other.par_chunks_mut(PIECE_VALUES));
+    pieces.enumerate().for_each(|(piece, (one, other))| {
+        super::simd::wide(|| change(piece * PIECE_VALUES, one, other));
     });
 }
 

@@ -8,7 +8,7 @@
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::{values, vectors::wide};
+use super::{simd::wide, values};
 
 /// Positions that one thread takes at a time.
 const POSITIONS: usize = 512;

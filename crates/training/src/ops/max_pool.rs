@@ -6,7 +6,7 @@
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-use super::{values, vectors::wide};
+use super::{simd::wide, values};
 
 /// Channels that are treated together: two vectors of 8 or one of 16.
 const CHANNELS: usize = 16;

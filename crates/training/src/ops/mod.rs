@@ -5,24 +5,36 @@
 //! computed: the step in [`crate::network`] asks for them one by one, so nothing here hangs
 //! on candle's gradient store.
 //!
-//! Activations are channels-last, `[N, H, W, C]`, f32 and contiguous, so that a position's
-//! channels are one run of memory. Weights keep the usual order, `[O, C, K, K]`.
+//! Images between operators are channels-last, `[N, H, W, C]`, f32 and contiguous, so that a
+//! position's channels are one run of memory. Weights keep the usual order, `[O, C, K, K]`.
 //!
-//! Results do not depend on the number of threads: work is cut into pieces that depend on
-//! shapes alone ([`lanes`]), and sums over pieces are taken in order.
+//! Results do not depend on the number of threads, nor on the instruction set: a sum has its
+//! terms in one order ([`tile`]), sums over a batch are cut into pieces that depend on shapes
+//! alone ([`lanes`]), and functions beyond the four operations come from `libm`.
 
+mod activation;
 pub mod conv2d;
 pub mod dropout;
 mod lanes;
 pub mod linear;
 pub mod lrn;
-mod matrix;
 pub mod max_pool;
-mod patches;
+mod panels;
+mod peak;
 pub mod relu;
+mod scratch;
+mod simd;
 pub mod softmax_loss;
 mod storage;
-mod vectors;
+mod tile;
 
-pub(crate) use lanes::for_each_piece;
+pub use activation::Activation;
+pub(crate) use lanes::{for_each_pair_of_pieces, for_each_piece};
+pub use peak::peak_flops_per_s;
 pub(crate) use storage::{values, values_mut};
+
+/// The instruction set that operators use on this machine, e.g. `x86-64-v3`.
+#[must_use]
+pub fn instruction_set() -> &'static str {
+    simd::Level::best().name()
+}

@@ -3,39 +3,57 @@
 //! The rate is inside the momentum, so a drop of the rate does not shrink the last step;
 //! PyTorch's SGD differs there.
 
-use candle_core::{CpuStorage, InplaceOp2, InplaceOp3, Layout, Result, Tensor};
+use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Tensor, bail};
 
 use super::{Rate, Rates};
 use crate::{
     network::Layer,
-    ops::{for_each_piece, values, values_mut},
-    weights::{HostParameters, Parameters},
+    ops::{for_each_pair_of_pieces, values, values_mut},
+    weights::{HostParameters, HostTensor, Parameters},
 };
 
-/// The solver with its momentum, one entry for each layer that learns.
+/// The solver with its momentum, for each layer that learns.
+///
+/// A tensor and its momentum lie behind each other in one tensor, `[2, …]`, of which the
+/// layer's is the first half: an update is one pass over memory. The gradients have their
+/// place here for the whole training; the backward pass fills them.
 #[derive(Debug)]
 pub struct Sgd {
-    momentum: Vec<Parameters>,
+    states: Vec<Parameters>,
+    gradients: Vec<Parameters>,
 }
 
 impl Sgd {
-    /// A solver with this momentum; zeros at the start of a training.
+    /// A solver for these layers with this momentum, one entry for each; zeros at the start
+    /// of a training. The layers' parameters are now those that it updates.
     ///
     /// # Errors
-    /// When the device has no memory left.
-    pub fn new(momentum: &[HostParameters]) -> Result<Self> {
-        Ok(Self { momentum: momentum.iter().map(Parameters::from_host).collect::<Result<_>>()? })
+    /// When the device has no memory left, or shapes differ.
+    pub fn new(layers: &mut [Layer], momentum: &[HostParameters]) -> Result<Self> {
+        let states = layers.iter_mut().zip(momentum).map(|(layer, momentum)| {
+            let Parameters { weight, bias } = &mut layer.parameters;
+            Ok(Parameters { weight: state(weight, &momentum.weight)?, bias: state(bias, &momentum.bias)? })
+        });
+        let states = states.collect::<Result<_>>()?;
+        let gradients = layers.iter().map(|layer| layer.parameters.zeros_like()).collect::<Result<_>>()?;
+        Ok(Self { states, gradients })
     }
 
-    /// Updates the layers that learn, in place. `gradients` are theirs, in order.
+    /// Where the backward pass puts the gradients of the layers that learn, in order.
+    #[must_use]
+    pub fn gradients(&self) -> &[Parameters] {
+        &self.gradients
+    }
+
+    /// Updates the layers that learn, in place, by their gradients.
     ///
     /// # Errors
-    /// When shapes do not belong together.
-    pub fn update(&self, layers: &[Layer], gradients: &[Parameters], rates: Rates) -> Result<()> {
-        for ((layer, gradient), momentum) in layers.iter().zip(gradients).zip(&self.momentum) {
-            let parameters = &layer.parameters;
-            step(&parameters.weight, &gradient.weight, &momentum.weight, (rates.momentum, rates.weight))?;
-            step(&parameters.bias, &gradient.bias, &momentum.bias, (rates.momentum, rates.bias))?;
+    /// When the device fails.
+    pub fn update(&self, rates: Rates) -> Result<()> {
+        for (state, gradient) in self.states.iter().zip(&self.gradients) {
+            let update = |rate| Update { momentum: rates.momentum, rate };
+            state.weight.inplace_op2(&gradient.weight, &update(rates.weight))?;
+            state.bias.inplace_op2(&gradient.bias, &update(rates.bias))?;
         }
         Ok(())
     }
@@ -45,60 +63,44 @@ impl Sgd {
     /// # Errors
     /// When the device fails.
     pub fn to_host(&self) -> Result<Vec<HostParameters>> {
-        self.momentum.iter().map(Parameters::to_host).collect()
+        let momentum = |state: &Tensor| state.get(1);
+        let of_layer = |state: &Parameters| {
+            Parameters { weight: momentum(&state.weight)?, bias: momentum(&state.bias)? }.to_host()
+        };
+        self.states.iter().map(of_layer).collect()
     }
 }
 
-fn step(value: &Tensor, gradient: &Tensor, velocity: &Tensor, (momentum, rate): (f32, Rate)) -> Result<()> {
-    velocity.inplace_op3(value, gradient, &Accelerate { momentum, rate })?;
-    value.inplace_op2(velocity, &Move)
+/// A tensor with its momentum behind it; the tensor becomes the first half.
+fn state(tensor: &mut Tensor, momentum: &HostTensor) -> Result<Tensor> {
+    let momentum = Tensor::from_slice(&momentum.values, momentum.shape.as_slice(), tensor.device())?;
+    let state = Tensor::stack(&[&*tensor, &momentum], 0)?;
+    *tensor = state.get(0)?;
+    Ok(state)
 }
 
-/// `v = momentum · v + rate · (g + decay · w)`.
-struct Accelerate {
+/// `v = momentum · v + rate · (g + decay · w)`, then `w = w − v`.
+struct Update {
     momentum: f32,
     rate: Rate,
 }
 
-impl InplaceOp3 for Accelerate {
+impl InplaceOp2 for Update {
     fn name(&self) -> &'static str {
-        "sgd-accelerate"
-    }
-
-    fn cpu_fwd(
-        &self,
-        s1: &mut CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-        s3: &CpuStorage,
-        l3: &Layout,
-    ) -> Result<()> {
-        let (value, gradient) = (values(s2, l2)?, values(s3, l3)?);
-        let Self { momentum, rate: Rate { learning_rate, decay } } = *self;
-        for_each_piece(values_mut(s1, l1)?, |start, velocity| {
-            let terms = value[start..].iter().zip(&gradient[start..]);
-            for (velocity, (value, gradient)) in velocity.iter_mut().zip(terms) {
-                *velocity = momentum * *velocity + learning_rate * (gradient + decay * value);
-            }
-        });
-        Ok(())
-    }
-}
-
-/// `w = w − v`.
-struct Move;
-
-impl InplaceOp2 for Move {
-    fn name(&self) -> &'static str {
-        "sgd-move"
+        "sgd"
     }
 
     fn cpu_fwd(&self, s1: &mut CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<()> {
-        let velocity = values(s2, l2)?;
-        for_each_piece(values_mut(s1, l1)?, |start, value| {
-            for (value, velocity) in value.iter_mut().zip(&velocity[start..]) {
-                *value -= velocity;
+        let (state, gradient) = (values_mut(s1, l1)?, values(s2, l2)?);
+        if state.len() != 2 * gradient.len() {
+            bail!("a gradient of {} values for {} and their momentum", gradient.len(), state.len() / 2);
+        }
+        let Self { momentum, rate: Rate { learning_rate, decay } } = *self;
+        for_each_pair_of_pieces(state.split_at_mut(gradient.len()), |start, value, velocity| {
+            let terms = value.iter_mut().zip(velocity).zip(&gradient[start..]);
+            for ((value, velocity), gradient) in terms {
+                *velocity = momentum * *velocity + learning_rate * (gradient + decay * *value);
+                *value -= *velocity;
             }
         });
         Ok(())
@@ -118,11 +120,12 @@ mod tests {
     #[test]
     fn the_rate_is_inside_the_momentum() {
         let tensor = |value: f32| Tensor::from_slice(&[value], 1, &Device::Cpu).unwrap();
-        let (value, velocity) = (tensor(1.0), tensor(0.0));
-        let rate = |learning_rate| (0.9, Rate { learning_rate, decay: 0.5 });
+        let mut value = tensor(1.0);
+        let state = state(&mut value, &HostTensor::zeros(&[1])).unwrap();
+        let update = |learning_rate| Update { momentum: 0.9, rate: Rate { learning_rate, decay: 0.5 } };
 
-        step(&value, &tensor(2.0), &velocity, rate(0.1)).unwrap();
-        step(&value, &tensor(-1.0), &velocity, rate(0.01)).unwrap();
+        state.inplace_op2(&tensor(2.0), &update(0.1)).unwrap();
+        state.inplace_op2(&tensor(-1.0), &update(0.01)).unwrap();
 
         let value = value.to_vec1::<f32>().unwrap()[0];
         assert!((value - 0.53125).abs() < 1e-6, "{value}");

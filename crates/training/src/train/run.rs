@@ -16,7 +16,7 @@ use crate::{
     checkpoint::{Checkpoint, CheckpointLayer, LossSum},
     copy,
     error::TrainError,
-    evaluate::{Evaluation, evaluate},
+    evaluate::{Evaluation, evaluate, test_batch},
     images::{Feed, TrainingImages},
     network::{DropoutDraw, Network, build_operators},
     ops::softmax_loss,
@@ -45,6 +45,8 @@ pub(super) struct Run<'a> {
     feed: Feed,
     training: TrainingImages<'a>,
     validation: Selection,
+    /// Images tested at a time.
+    test_batch: usize,
     streams: Streams,
     /// Digests that the copied layers started with.
     copied: Vec<Digest>,
@@ -68,18 +70,21 @@ impl<'a> Run<'a> {
         let momentum: Vec<_> = at.layers.iter().filter_map(|layer| layer.momentum.clone()).collect();
         let failed = |source| TrainError::Tensor { iteration: at.iteration, source };
         let streams = Streams::of(spec);
+        let mut network = Network::new(operators, &parameters, frozen).map_err(failed)?;
+        let solver = Sgd::new(&mut network.layers[frozen..], &momentum).map_err(failed)?;
         let pool = ThreadPoolBuilder::new().num_threads(threads.max(1)).build();
         Ok(Self {
             spec,
             pack,
             key: at.key,
             pool: pool.map_err(|source| TrainError::Threads { threads, source })?,
-            network: Network::new(operators, &parameters, frozen).map_err(failed)?,
-            solver: Sgd::new(&momentum).map_err(failed)?,
+            network,
+            solver,
             device_kind: at.device_kind,
             feed: Feed::new(spec, at.mean.values),
             training: TrainingImages::new(pack.train(), beginning.training, streams.clone(), &spec.recipe),
             validation: beginning.validation,
+            test_batch: test_batch(spec)?,
             streams,
             copied: beginning.start.copied,
             iteration: at.iteration,
@@ -122,8 +127,8 @@ impl<'a> Run<'a> {
             let (logits, trace) = network.forward(&batch.images, draw)?;
             let loss = softmax_loss::mean_loss(&logits, &batch.labels)?;
             let gradient = softmax_loss::gradient(&logits, &batch.labels)?;
-            let gradients = network.backward(trace, gradient, draw)?;
-            solver.update(network.layers_learning(), &gradients, rates)?;
+            network.backward(trace, gradient, draw, solver.gradients())?;
+            solver.update(rates)?;
             Ok(loss)
         });
         self.unread.push(loss.map_err(failed)?);
@@ -181,9 +186,9 @@ impl<'a> Run<'a> {
             TestImages::Count(count) => (self.tests.len() * count as usize % len, count as usize),
         };
         let positions = (start..start + count).map(|position| position % len);
-        let Self { pack, pool, network, feed, validation, .. } = self;
+        let Self { pack, pool, network, feed, validation, test_batch, .. } = self;
         let images = (pack.validation(), &*validation);
-        let evaluation = pool.install(|| evaluate(network, feed, images, positions));
+        let evaluation = pool.install(|| evaluate(network, (feed, *test_batch), images, positions));
         let evaluation = evaluation.map_err(self.failed())?;
         if !evaluation.result.loss.is_finite() {
             // The losses since the last look may tell an earlier update.

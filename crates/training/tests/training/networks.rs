@@ -134,9 +134,9 @@ fn the_papers_network_takes_one_step() {
     assert_eq!(parameters.iter().map(count).sum::<usize>(), 60_965_224);
     check_gaussian_start(&parameters);
 
-    let network = OnDevice::new(build_operators(&spec).unwrap(), &parameters, 0).unwrap();
+    let mut network = OnDevice::new(build_operators(&spec).unwrap(), &parameters, 0).unwrap();
     let momentum: Vec<_> = parameters.iter().map(HostParameters::zeros_like).collect();
-    let solver = Sgd::new(&momentum).unwrap();
+    let solver = Sgd::new(&mut network.layers, &momentum).unwrap();
     drop((parameters, momentum));
     let streams = Streams::of(&spec);
     let draw = DropoutDraw { streams: &streams, iteration: 0, share: spec.recipe.dropout };
@@ -146,12 +146,12 @@ fn the_papers_network_takes_one_step() {
     let (logits, trace) = network.forward(&images, draw).unwrap();
     let loss: Vec<f64> = softmax_loss::mean_loss(&logits, &labels).unwrap().to_vec1().unwrap();
     let gradient = softmax_loss::gradient(&logits, &labels).unwrap();
-    let gradients = network.backward(trace, gradient, draw).unwrap();
-    solver.update(network.layers_learning(), &gradients, Rates::at(&spec.recipe, 0)).unwrap();
+    network.backward(trace, gradient, draw, solver.gradients()).unwrap();
+    solver.update(Rates::at(&spec.recipe, 0)).unwrap();
 
     assert_eq!(logits.dims(), [2, 1_000]);
     assert!((loss.iter().sum::<f64>() - 1_000_f64.ln()).abs() < 1.0, "{loss:?}");
-    for (layer, gradient) in network.layers.iter().zip(&gradients) {
+    for (layer, gradient) in network.layers.iter().zip(solver.gradients()) {
         assert_eq!(layer.parameters.weight.dims(), gradient.weight.dims(), "{}", layer.name);
         let size: f32 = gradient.weight.abs().unwrap().max_all().unwrap().to_scalar().unwrap();
         assert!(size > 0.0 && size.is_finite(), "{}: {size}", layer.name);
