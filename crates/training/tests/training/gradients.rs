@@ -12,11 +12,12 @@ use selffer_training::{
     HostParameters, HostTensor,
     network::{DropoutDraw, Network, build_operators, initial_parameters},
     ops::{
-        conv2d::Conv2d, dropout::Dropout, linear, lrn::LocalResponseNorm, max_pool::MaxPool, softmax_loss,
+        Activation, conv2d::Conv2d, dropout::Dropout, linear, lrn::LocalResponseNorm, max_pool::MaxPool,
+        relu, softmax_loss,
     },
 };
 
-use crate::synthetic::spec_of_numbers;
+use crate::{filled::filled, synthetic::spec_of_numbers};
 
 /// Numbers between −1 and 1 without repeats, so that no window has a tie.
 fn tensor(shape: &[usize], seed: usize) -> Tensor {
@@ -63,15 +64,21 @@ fn convolution_gradients_are_differences() {
         let x = tensor(&shape, 1);
         let weight = tensor(&[outputs, channels / conv.groups, conv.kernel, conv.kernel], 2);
         let bias = tensor(&[outputs], 3);
-        let y = conv.forward(&x, &weight, &bias).unwrap();
+        let y = conv.forward(&x, &weight, &bias, Activation::Identity).unwrap();
         let upstream = tensor(y.dims(), 4);
 
         let dx = conv.gradient_input(&upstream, &weight, (height, width)).unwrap();
-        check(&x, &dx, 0.25, |x| objective(&conv.forward(x, &weight, &bias).unwrap(), &upstream));
-        let dw = conv.gradient_weight(&upstream, &x).unwrap();
-        check(&weight, &dw, 0.25, |weight| objective(&conv.forward(&x, weight, &bias).unwrap(), &upstream));
-        let db = linear::gradient_bias(&upstream).unwrap();
-        check(&bias, &db, 0.25, |bias| objective(&conv.forward(&x, &weight, bias).unwrap(), &upstream));
+        check(&x, &dx, 0.25, |x| {
+            objective(&conv.forward(x, &weight, &bias, Activation::Identity).unwrap(), &upstream)
+        });
+        let dw = filled(weight.dims(), |into| conv.gradient_weight(into, &upstream, &x));
+        check(&weight, &dw, 0.25, |weight| {
+            objective(&conv.forward(&x, weight, &bias, Activation::Identity).unwrap(), &upstream)
+        });
+        let db = filled(outputs, |into| linear::gradient_bias(into, &upstream));
+        check(&bias, &db, 0.25, |bias| {
+            objective(&conv.forward(&x, &weight, bias, Activation::Identity).unwrap(), &upstream)
+        });
     }
 }
 
@@ -80,9 +87,13 @@ fn linear_gradients_are_differences() {
     let (x, weight, bias) = (tensor(&[9, 13], 1), tensor(&[131, 13], 2), tensor(&[131], 3));
     let upstream = tensor(&[9, 131], 4);
     let dx = linear::gradient_input(&upstream, &weight).unwrap();
-    check(&x, &dx, 0.25, |x| objective(&linear::forward(x, &weight, &bias).unwrap(), &upstream));
-    let dw = linear::gradient_weight(&upstream, &x).unwrap();
-    check(&weight, &dw, 0.25, |weight| objective(&linear::forward(&x, weight, &bias).unwrap(), &upstream));
+    check(&x, &dx, 0.25, |x| {
+        objective(&linear::forward(x, &weight, &bias, Activation::Identity).unwrap(), &upstream)
+    });
+    let dw = filled(weight.dims(), |into| linear::gradient_weight(into, &upstream, &x));
+    check(&weight, &dw, 0.25, |weight| {
+        objective(&linear::forward(&x, weight, &bias, Activation::Identity).unwrap(), &upstream)
+    });
 }
 
 #[test]
@@ -106,6 +117,31 @@ fn normalisation_gradients_are_differences() {
         let dx = norm.gradient(&x, &upstream).unwrap();
         check(&x, &dx, 1e-2, |x| objective(&norm.forward(x).unwrap(), &upstream));
     }
+}
+
+/// What an operator makes of a copy of `x`.
+fn in_place(x: &Tensor, operator: impl Fn(&Tensor) -> candle_core::Result<()>) -> Tensor {
+    let y = x.copy().unwrap();
+    operator(&y).unwrap();
+    y
+}
+
+#[test]
+fn relu_gradients_are_differences() {
+    let x = tensor(&[7, 19], 10);
+    let upstream = tensor(x.dims(), 11);
+    let y = in_place(&x, relu::forward_in_place);
+    let dx = in_place(&upstream, |gradient| relu::backward_in_place(gradient, &y));
+    check(&x, &dx, 1e-5, |x| objective(&in_place(x, relu::forward_in_place), &upstream));
+}
+
+#[test]
+fn dropout_gradients_are_differences() {
+    let dropout = Dropout::new(Streams::of(&spec_of_numbers()).dropout("fc1", 3), 0.4);
+    let x = tensor(&[5, 23], 12);
+    let upstream = tensor(x.dims(), 13);
+    let dx = in_place(&upstream, |gradient| dropout.apply_in_place(gradient));
+    check(&x, &dx, 0.25, |x| objective(&in_place(x, |x| dropout.apply_in_place(x)), &upstream));
 }
 
 #[test]
@@ -167,6 +203,8 @@ fn loss_and_gradients(
     frozen: usize,
 ) -> (f64, Vec<HostParameters>) {
     let network = Network::new(build_operators(spec).unwrap(), parameters, frozen).unwrap();
+    let learning = network.layers_learning().iter();
+    let gradients: Vec<_> = learning.map(|layer| layer.parameters.zeros_like().unwrap()).collect();
     let images = tensor(&[6, 9, 9, 1], 10);
     let labels = Tensor::new(&[0_u32, 1, 2, 0, 1, 2], &Device::Cpu).unwrap();
     let streams = Streams::of(spec);
@@ -174,7 +212,7 @@ fn loss_and_gradients(
     let (logits, trace) = network.forward(&images, draw).unwrap();
     let loss = softmax_loss::mean_loss(&logits, &labels).unwrap().to_vec1::<f64>().unwrap()[0];
     let gradient = softmax_loss::gradient(&logits, &labels).unwrap();
-    let gradients = network.backward(trace, gradient, draw).unwrap();
+    network.backward(trace, gradient, draw, &gradients).unwrap();
     (loss, gradients.iter().map(|gradient| gradient.to_host().unwrap()).collect())
 }
 

@@ -5,11 +5,14 @@
 #![allow(clippy::unwrap_used)]
 
 mod coloured;
+mod filled;
 mod golden;
+mod golden_networks;
 mod gradients;
 mod imported;
 mod jobs;
 mod networks;
+mod reference;
 mod resume;
 mod synthetic;
 mod treatments;
