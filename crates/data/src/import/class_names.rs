@@ -15,11 +15,17 @@ const FASHION_MNIST: [&str; 10] = [
     "Ankle boot",
 ];
 
+/// The names of CIFAR-10's classes, by label, as its author lists them (Krizhevsky 2009,
+/// `batches.meta`).
+const CIFAR_10: [&str; 10] =
+    ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
+
 /// The class names of the set that people call `dataset`, if they are built in.
 #[must_use]
 pub fn known_class_names(dataset: &str) -> Option<Vec<String>> {
     match dataset {
         "fashion-mnist" => Some(FASHION_MNIST.map(str::to_owned).to_vec()),
+        "cifar-10" => Some(CIFAR_10.map(str::to_owned).to_vec()),
         _ => None,
     }
 }

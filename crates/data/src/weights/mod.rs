@@ -27,4 +27,4 @@ pub use layer_file::{
     tensors_to_bytes,
 };
 pub use mapping::{MappingError, parse_mapping};
-pub use values::{HostParameters, HostTensor};
+pub use values::{HostParameters, HostTensor, WeightsDigest};

@@ -20,6 +20,25 @@ pub struct HostParameters {
     pub bias: HostTensor,
 }
 
+/// Takes the digest of layers one after the other, so that a large network need not lie in
+/// memory: of all of them it is that of the network's weights.
+#[derive(Clone, Debug, Default)]
+pub struct WeightsDigest(blake3::Hasher);
+
+impl WeightsDigest {
+    /// The next layer, in layer order.
+    pub fn add(&mut self, layer: &HostParameters) {
+        self.0.update(&layer.weight.bytes());
+        self.0.update(&layer.bias.bytes());
+    }
+
+    /// BLAKE3 of weight and bias of every layer so far, as little-endian f32.
+    #[must_use]
+    pub fn finish(&self) -> Digest {
+        Digest(*self.0.finalize().as_bytes())
+    }
+}
+
 impl HostTensor {
     /// All zeros.
     #[must_use]
@@ -54,10 +73,9 @@ impl HostParameters {
     /// BLAKE3 of weight and bias, as little-endian f32.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&self.weight.bytes());
-        hasher.update(&self.bias.bytes());
-        Digest(*hasher.finalize().as_bytes())
+        let mut digest = WeightsDigest::default();
+        digest.add(self);
+        digest.finish()
     }
 
     /// Whether weight and bias have the shapes of the other's.

