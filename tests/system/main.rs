@@ -15,6 +15,7 @@ mod reclaim;
 mod reference;
 mod sharing;
 mod study;
+mod verify;
 mod zombies;
 
 use std::time::Duration;

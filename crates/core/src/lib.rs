@@ -21,6 +21,7 @@ pub mod placement;
 pub mod plan;
 pub mod proof;
 pub mod recipe;
+pub mod replay;
 pub mod retry;
 pub mod shared;
 #[cfg(test)]

@@ -27,6 +27,12 @@ pub fn claim_id() -> ClaimId {
     ClaimId(bytes)
 }
 
+/// A name for a folder that nobody else has: 64 random bits.
+#[must_use]
+pub fn folder_name() -> String {
+    format!("{:016x}", rand::rng().next_u64())
+}
+
 /// Now, on the monotonic clock.
 #[must_use]
 pub fn now() -> Instant {

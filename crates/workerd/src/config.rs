@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use selffer_core::ids::Name;
 
-use crate::{ambient, protocol::Device};
+use crate::{ambient, bench::BenchArguments, protocol::Device, replay::ReplayArguments};
 
 /// What the user typed.
 #[derive(Debug, Parser)]
@@ -34,6 +34,26 @@ pub enum Command {
     /// The child that trains: reads one request on standard input.
     #[command(hide = true)]
     Trainer,
+    /// Train a recorded job again and print what comes of it as JSON; changes nothing
+    #[command(after_help = "\
+Examples:
+  workerd replay fashion-demo:random-0/A3B --cpu
+  workerd replay 5f1c9a02 --iterations 100 --cpu --threads 4
+
+It starts where the job started and is no worker of the coordinator. Progress goes to standard
+error, one JSON object (selffer.replay/v1) to standard output. What it fetches is removed at the
+end. `jobctl checkpoint verify JOB --replay N` runs it and compares the outcome with what was
+recorded.")]
+    Replay(ReplayArguments),
+    /// Measure how fast this machine trains a network, and where the time goes
+    #[command(after_help = "\
+Examples:
+  workerd bench --network caffenet-32 --cpu
+  workerd bench --network caffenet --batch 16 --outputs 1000 --cpu --threads 2 -o json
+
+Trains random images for some iterations: forward, backward and update. It talks to no coordinator
+and writes no file.")]
+    Bench(BenchArguments),
 }
 
 /// What the user typed about working.
@@ -138,8 +158,7 @@ impl Config {
 fn devices(arguments: &WorkArguments, node: &Name) -> anyhow::Result<Vec<(String, Device)>> {
     let mut devices = Vec::new();
     if arguments.cpu {
-        let all = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = arguments.threads.map_or(all, |threads| threads as usize);
+        let threads = threads(arguments.threads);
         devices.push((format!("{node}/cpu0"), Device::Cpu { threads }));
     }
     let mut indices = arguments.gpu.clone();
@@ -155,7 +174,16 @@ fn devices(arguments: &WorkArguments, node: &Name) -> anyhow::Result<Vec<(String
     Ok(devices)
 }
 
-fn cache_folder() -> anyhow::Result<PathBuf> {
+/// The threads that the user asked for, or all that the processor has.
+pub(crate) fn threads(asked: Option<u32>) -> usize {
+    asked.map_or_else(
+        || std::thread::available_parallelism().map_or(1, usize::from),
+        |threads| threads as usize,
+    )
+}
+
+/// The folder of ours in the user's cache.
+pub(crate) fn cache_folder() -> anyhow::Result<PathBuf> {
     let given = |key: &str| env::var_os(key).map(PathBuf::from).filter(|path| path.is_absolute());
     given("XDG_CACHE_HOME")
         .or_else(|| given("HOME").map(|home| home.join(".cache")))

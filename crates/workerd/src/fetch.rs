@@ -18,6 +18,7 @@ use selffer_data::{
     weights::{Weights, WeightsError},
 };
 use selffer_proto::{
+    client::Connection,
     convert::{ConvertError, import_kind_number, import_manifest, required},
     v1::{self, ChunkFrame},
 };
@@ -26,12 +27,9 @@ use tonic::{Code, Response, Status, Streaming};
 use tracing::info;
 
 use crate::{
-    ambient,
-    assemble::{AssembleError, assemble},
+    assemble::{AssembleError, Done, assemble},
     cache::{Cache, Cached, EntryName},
     calls::patiently,
-    lease::Lease,
-    session::Session,
 };
 
 /// Why something could not be fetched.
@@ -108,15 +106,15 @@ impl FetchError {
     }
 }
 
-/// Fetches into one cache over one session, on behalf of one lease.
-#[derive(Clone, Copy, Debug)]
+/// Fetches into one cache.
+#[derive(Clone, Copy)]
 pub struct Fetch<'a> {
-    /// The way to the coordinator.
-    pub session: &'a Session,
+    /// The way to the coordinator as it is now.
+    pub connection: &'a (dyn Fn() -> Connection + Sync),
     /// Where it goes.
     pub cache: &'a Cache,
-    /// Who sees the progress.
-    pub lease: &'a Lease,
+    /// Hears of each chunk that is new.
+    pub done: &'a Done<'a>,
 }
 
 impl Fetch<'_> {
@@ -146,7 +144,7 @@ impl Fetch<'_> {
         let answer = patiently("GetImport", || async {
             let selector = Some(v1::get_import_request::Selector::Digest(digest.0.to_vec()));
             let request = v1::GetImportRequest { kind: import_kind_number(kind), selector };
-            self.session.imports().get(request).await
+            (self.connection)().imports().get(request).await
         });
         let answer = answer.await.map_err(|status| refused(what(), status))?.into_inner();
         let came = Digest::of(answer.manifest_json.as_bytes());
@@ -158,9 +156,8 @@ impl Fetch<'_> {
         info!(%kind, %digest, bytes = manifest.bytes(), "fetching an import");
 
         let part = self.cache.part(&name)?;
-        let done = || self.lease.chunk_done(ambient::now());
         let read = |chunk| self.read_of_import(kind, digest, chunk).boxed();
-        assemble(&manifest, &part, &read, &done).await.map_err(|error| broken(what(), error))?;
+        assemble(&manifest, &part, &read, self.done).await.map_err(|error| broken(what(), error))?;
         std::fs::write(part.join(import.file_name()), answer.manifest_json)?;
         let folder = part.clone();
         spawn_blocking(move || verify(kind, &folder)).await??;
@@ -180,15 +177,14 @@ impl Fetch<'_> {
         let what = || format!("checkpoint {id}");
         let answer = patiently("GetCheckpoint", || async {
             let request = v1::GetCheckpointRequest { checkpoint_id: id.to_string() };
-            self.session.checkpoints().get(request).await
+            (self.connection)().checkpoints().get(request).await
         });
         let answer = answer.await.map_err(|status| refused(what(), status))?.into_inner();
         let manifest: Manifest = required("manifest", answer.manifest)?;
 
         let part = self.cache.part(&name)?;
-        let done = || self.lease.chunk_done(ambient::now());
         let read = |chunk| self.read_of_checkpoint(id, chunk).boxed();
-        assemble(&manifest, &part, &read, &done).await.map_err(|error| broken(what(), error))?;
+        assemble(&manifest, &part, &read, self.done).await.map_err(|error| broken(what(), error))?;
         Ok(self.cache.admit(&name, &part)?)
     }
 
@@ -203,13 +199,13 @@ impl Fetch<'_> {
             import_digest: import.0.to_vec(),
             digest: chunk.digest.0.to_vec(),
         };
-        collect(self.session.imports().read_chunk(request).await?, chunk.bytes).await
+        collect((self.connection)().imports().read_chunk(request).await?, chunk.bytes).await
     }
 
     async fn read_of_checkpoint(&self, id: CheckpointId, chunk: Chunk) -> Result<Vec<u8>, Status> {
         let request =
             v1::ReadCheckpointChunkRequest { checkpoint_id: id.to_string(), digest: chunk.digest.0.to_vec() };
-        collect(self.session.checkpoints().read_chunk(request).await?, chunk.bytes).await
+        collect((self.connection)().checkpoints().read_chunk(request).await?, chunk.bytes).await
     }
 }
 

@@ -8,6 +8,7 @@ use selffer_core::{ids::CheckpointId, job::FailureClass, spec::JobSpec};
 use tokio::task::spawn_blocking;
 
 use crate::{
+    ambient,
     assignment::End,
     attempt::Attempt,
     cache::Cached,
@@ -27,7 +28,8 @@ impl Attempt<'_> {
             End::failed(FailureClass::Invalid, format!("the job's spec cannot be read: {error}"))
         })?;
         let Daemon { session, cache, .. } = self.daemon;
-        let fetch = Fetch { session, cache, lease: &self.lease };
+        let (connection, done) = (|| session.connection(), || self.lease.chunk_done(ambient::now()));
+        let fetch = Fetch { connection: &connection, cache, done: &done };
         let pack = fetch.pack(spec.pack).await?;
         let source = match self.task.source {
             Some(id) => Some(fetch.checkpoint(id).await.map_err(source_end)?),

@@ -1,4 +1,4 @@
-//! `workerd`: the worker daemon, and the trainer that it starts as its child.
+//! `workerd`: the worker daemon, the trainer that it starts as its child, and the replay of one job.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -7,10 +7,14 @@ use std::{
 
 use anyhow::Context;
 use clap::Parser;
+use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 use workerd::{
+    bench,
     config::{Arguments, Command, Config, LogFormat},
-    daemon, stop, trainer,
+    daemon, memory,
+    replay::{self, Interrupted, ReplayArguments},
+    stop, trainer,
 };
 
 /// Exit status when what was asked for makes no sense.
@@ -18,8 +22,18 @@ const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Some(Command::Trainer) = arguments.command {
-        return trainer::run();
+    if let Some(Command::Replay(_) | Command::Bench(_)) = &arguments.command {
+        // Where it cannot be had, training is slower, not wrong.
+        let _ = memory::keep();
+    }
+    match arguments.command {
+        Some(Command::Trainer) => return trainer::run(),
+        Some(Command::Replay(replay)) => return run_replay(&replay),
+        Some(Command::Bench(arguments)) => {
+            return bench::run(&arguments)
+                .map_or_else(|problem| complain(&problem, 1), |()| ExitCode::SUCCESS);
+        }
+        None => {}
     }
     let config = match Config::from_arguments(arguments.work) {
         Ok(config) => config,
@@ -33,12 +47,7 @@ fn main() -> ExitCode {
 }
 
 fn work(config: Config) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        // The trainers compute; the daemon only listens and sends.
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
+    let runtime = runtime()?;
     let ended = runtime.block_on(async {
         let stop = stop::on_signals().context("cannot listen for signals")?;
         daemon::run(config, stop).await
@@ -46,6 +55,29 @@ fn work(config: Config) -> anyhow::Result<()> {
     // A blocking read that hangs must not keep a stopped daemon alive.
     runtime.shutdown_background();
     ended
+}
+
+fn run_replay(arguments: &ReplayArguments) -> ExitCode {
+    log_as(LogFormat::Text);
+    let replayed = runtime().and_then(|runtime| {
+        let replayed = replay::run(arguments, &runtime);
+        runtime.shutdown_background();
+        replayed
+    });
+    match replayed {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) if problem.is::<Interrupted>() => complain(&problem, Interrupted::STATUS),
+        Err(problem) => complain(&problem, 1),
+    }
+}
+
+fn runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        // Trainings compute on threads of their own; these only listen and send.
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
 }
 
 fn log_as(format: LogFormat) {

@@ -19,8 +19,7 @@ use selffer_proto::{
     PROTOCOL_VERSION,
     client::{AddressError, AuthorizedChannel, Connection, TokenError, find_token},
     v1::{
-        self, checkpoint_service_client::CheckpointServiceClient, import_service_client::ImportServiceClient,
-        worker_service_client::WorkerServiceClient,
+        self, checkpoint_service_client::CheckpointServiceClient, worker_service_client::WorkerServiceClient,
     },
 };
 use tokio::{
@@ -160,6 +159,12 @@ impl Session {
         self.standing_mut().id.to_string()
     }
 
+    /// The way to the coordinator.
+    #[must_use]
+    pub fn connection(&self) -> Connection {
+        self.standing_mut().connection.clone()
+    }
+
     /// A client of the worker service.
     #[must_use]
     pub fn workers(&self) -> WorkerServiceClient<AuthorizedChannel> {
@@ -170,12 +175,6 @@ impl Session {
     #[must_use]
     pub fn checkpoints(&self) -> CheckpointServiceClient<AuthorizedChannel> {
         self.standing_mut().connection.checkpoints()
-    }
-
-    /// A client of the import service.
-    #[must_use]
-    pub fn imports(&self) -> ImportServiceClient<AuthorizedChannel> {
-        self.standing_mut().connection.imports()
     }
 
     /// Waits until claiming is allowed.

@@ -36,6 +36,19 @@ impl Teller {
     }
 }
 
+/// Tells people a point of the learning curve.
+pub(crate) fn note_point(MetricPoint { iteration, value, .. }: &MetricPoint) {
+    match value {
+        MetricValue::TrainingLoss(loss) => {
+            note(format_args!("iteration {iteration}: training loss {loss:.4}"));
+        }
+        MetricValue::Test(test) => {
+            let (top1_percent, loss) = (100.0 * test.top1(), test.loss);
+            note(format_args!("iteration {iteration}: test top-1 {top1_percent:.2} %, loss {loss:.4}"));
+        }
+    }
+}
+
 impl Observer for Teller {
     fn phase(&mut self, phase: Phase, iteration: u32) {
         say(&Event::Phase { phase, iteration });
@@ -47,18 +60,7 @@ impl Observer for Teller {
 
     fn metric(&mut self, point: MetricPoint) {
         let iteration = point.iteration;
-        match &point.value {
-            MetricValue::TrainingLoss(loss) => {
-                note(format_args!("iteration {iteration}: training loss {loss:.4}"));
-            }
-            MetricValue::Test(test) => {
-                let top1_percent = 100.0 * test.top1();
-                note(format_args!(
-                    "iteration {iteration}: test top-1 {top1_percent:.2} %, loss {:.4}",
-                    test.loss
-                ));
-            }
-        }
+        note_point(&point);
         // The file only matters if the daemon dies.
         if let Err(error) = self.points.append(&point)
             && !std::mem::replace(&mut self.points_lost, true)

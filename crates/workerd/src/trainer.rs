@@ -25,7 +25,9 @@ use selffer_core::{
     recipe::Recipe,
 };
 use selffer_data::{Pack, weights::Weights};
-use selffer_training::{Checkpoint, DeviceRequest, Ended, TrainError, Training, select_device, train};
+use selffer_training::{
+    Checkpoint, DeviceRequest, Ended, Observer, TrainError, Training, select_device, train,
+};
 
 use crate::{
     folder::AttemptFolder,
@@ -94,23 +96,11 @@ fn work(request: &Request, folder: &AttemptFolder, stop: Arc<AtomicBool>) -> any
         let message = format!("the spec is that of job {found}, not of {}", request.key);
         return Ok(Event::Failed(Failure { class: FailureClass::Invalid, message }));
     }
-    let (device, threads) = match request.device {
-        Device::Cpu { threads } => (DeviceRequest::Cpu, threads),
-        Device::Gpu { index } => (DeviceRequest::Gpu(index), 1),
-    };
-    let work = Work {
-        request,
-        pack: or_damaged(Input::Pack, open_pack(request))?,
-        source: or_damaged(
-            Input::Source,
-            request.source.as_deref().map(Checkpoint::read_folder).transpose(),
-        )?,
-        imported: or_damaged(Input::Imported, open_imported(request))?,
-        device: select_device(device)?,
-        threads,
-    };
+    // The daemon fetches anew what cannot be read.
+    let work = Work::open(request, |input| say(&Event::Damaged(input)))?;
     let Recipe { iterations, batch, .. } = request.spec.recipe;
-    note(format_args!("{iterations} iterations of {batch} images on {}, {threads} threads", work.device));
+    let Work { device, threads, .. } = work;
+    note(format_args!("{iterations} iterations of {batch} images on {device}, {threads} threads"));
     let saver = Saver::new(folder.clone(), request.checkpoint_every_ms.map(Duration::from_millis));
     let mut teller = Teller::new(saver, PointsFile::open(folder)?, stop);
     let trained = work.train(&mut teller);
@@ -148,19 +138,37 @@ fn open_imported(request: &Request) -> anyhow::Result<Option<Weights>> {
     Ok(Some(weights))
 }
 
-/// Tells the daemon of an input that cannot be read, so that it is fetched again.
-fn or_damaged<T, E>(input: Input, opened: Result<T, E>) -> Result<T, E> {
-    opened.inspect_err(|_| say(&Event::Damaged(input)))
-}
-
 /// A training with everything it needs but where it begins.
-struct Work<'a> {
+pub(crate) struct Work<'a> {
     request: &'a Request,
     pack: Pack,
     source: Option<Checkpoint>,
     imported: Option<Weights>,
-    device: selffer_training::Device,
+    /// What it computes on.
+    pub(crate) device: selffer_training::Device,
     threads: usize,
+}
+
+impl<'a> Work<'a> {
+    /// Opens what the request names; `damaged` hears which input cannot be read.
+    ///
+    /// # Errors
+    /// An input cannot be read, or the device is not there.
+    pub(crate) fn open(request: &'a Request, damaged: impl Fn(Input)) -> anyhow::Result<Self> {
+        let (device, threads) = match request.device {
+            Device::Cpu { threads } => (DeviceRequest::Cpu, threads),
+            Device::Gpu { index } => (DeviceRequest::Gpu(index), 1),
+        };
+        let source = request.source.as_deref().map(Checkpoint::read_folder).transpose();
+        Ok(Self {
+            request,
+            pack: open_pack(request).inspect_err(|_| damaged(Input::Pack))?,
+            source: source.inspect_err(|_| damaged(Input::Source))?,
+            imported: open_imported(request).inspect_err(|_| damaged(Input::Imported))?,
+            device: select_device(device)?,
+            threads,
+        })
+    }
 }
 
 impl Work<'_> {
@@ -209,7 +217,15 @@ impl Work<'_> {
         folder.starts_with(&self.request.folder)
     }
 
-    fn train_from(&self, resume: Option<Checkpoint>, teller: &mut Teller) -> Result<Ended, TrainError> {
+    /// Trains from this checkpoint, or from the start.
+    ///
+    /// # Errors
+    /// As [`train`].
+    pub(crate) fn train_from(
+        &self,
+        resume: Option<Checkpoint>,
+        observer: &mut dyn Observer,
+    ) -> Result<Ended, TrainError> {
         let training = Training {
             spec: &self.request.spec,
             pack: &self.pack,
@@ -219,7 +235,7 @@ impl Work<'_> {
             threads: self.threads,
             device: self.device,
         };
-        train(training, teller)
+        train(training, observer)
     }
 }
 

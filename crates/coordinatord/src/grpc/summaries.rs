@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use selffer_core::{
-    ids::JobId,
+    ids::{CheckpointId, JobId},
     job::StateKind,
     limits::PAGE_ROWS_MAX,
     outcome::JobResult,
@@ -124,6 +124,10 @@ pub(super) fn detail(detail: JobDetail) -> v1::GetJobResponse {
         program_version: row.program_version,
         threads: row.threads,
     };
+    let intermediate = |(id, iteration): (CheckpointId, u32)| v1::IntermediateCheckpoint {
+        checkpoint_id: id.to_string(),
+        iteration,
+    };
     let event = |row: selffer_storage::EventRow| v1::Event {
         at_unix_ms: row.at.timestamp_millis(),
         what: row.what,
@@ -142,6 +146,8 @@ pub(super) fn detail(detail: JobDetail) -> v1::GetJobResponse {
         dataset: detail.names.dataset,
         network: detail.names.network,
         source_seed: detail.names.source_seed,
+        intermediates: detail.intermediates.into_iter().map(intermediate).collect(),
+        source_checkpoint_id: detail.source_checkpoint.map_or_else(String::new, |id| id.to_string()),
     }
 }
 

@@ -4,6 +4,7 @@
 //! as they stand.
 
 mod acts;
+mod checkpoint;
 mod data;
 mod grid;
 mod studies;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use acts::{CancelArgs, PrioritizeArgs, RetryArgs, StopArgs, StudyActArgs};
+pub(crate) use checkpoint::{CheckpointCommand, Iterations, VerifyArgs};
 pub(crate) use data::{
     DataCommand, ImportArgs, ImportFormat, ImportWeightsArgs, PackArg, PacksArg, PushArgs, SplitArgs,
 };
@@ -207,6 +209,9 @@ Examples:
   jobctl report last --out results    also the figure as SVG and PNG, JSON and CSV
   jobctl report last -o json")]
     Report(ReportArgs),
+    /// Check what is recorded of a job
+    #[command(subcommand)]
+    Checkpoint(CheckpointCommand),
     /// Bring in, look at and send image sets
     #[command(subcommand)]
     Data(DataCommand),

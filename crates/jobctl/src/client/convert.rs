@@ -15,8 +15,8 @@ use selffer_proto::{
 };
 
 use super::views::{
-    ActView, AttemptView, EventView, JobDetail, JobView, LogView, PackView, StudyView, Submitted, WatchView,
-    WeightsView, WorkerView,
+    ActView, AttemptView, CheckpointView, EventView, JobDetail, JobView, LogView, PackView, StudyView,
+    Submitted, WatchView, WeightsView, WorkerView,
 };
 
 /// A study's summary.
@@ -85,12 +85,35 @@ pub(super) fn job_detail(detail: v1::GetJobResponse) -> Result<JobDetail, Conver
         events: detail.events.into_iter().map(event).collect::<Result<_, _>>()?,
         studies: detail.studies,
         final_checkpoint_id: filled(detail.final_checkpoint_id),
+        intermediates: detail.intermediates.into_iter().map(intermediate).collect(),
+        source_checkpoint_id: filled(detail.source_checkpoint_id),
         source_name: filled(detail.source_name),
         layers: detail.layers.into_iter().map(layer).collect::<Result<_, _>>()?,
         dataset: detail.dataset,
         network: detail.network,
         source_seed: detail.source_seed,
     })
+}
+
+/// A published checkpoint.
+pub(super) fn checkpoint(checkpoint: v1::GetCheckpointResponse) -> Result<CheckpointView, ConvertError> {
+    let is_final = match checkpoint.kind() {
+        v1::CheckpointKind::Final => true,
+        v1::CheckpointKind::Intermediate => false,
+        v1::CheckpointKind::Unspecified => {
+            return Err(ConvertError::new("kind", "is none that is known here"));
+        }
+    };
+    Ok(CheckpointView {
+        is_final,
+        manifest: convert::required("manifest", checkpoint.manifest)?,
+        id: checkpoint.checkpoint_id,
+        iteration: checkpoint.iteration,
+    })
+}
+
+fn intermediate(checkpoint: v1::IntermediateCheckpoint) -> (String, u32) {
+    (checkpoint.checkpoint_id, checkpoint.iteration)
 }
 
 /// What was done to a study: by whom, and why or what it came to.

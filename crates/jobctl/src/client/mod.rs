@@ -2,6 +2,7 @@
 //! views, every failure with its exit code.
 
 mod acts;
+mod checkpoints;
 mod convert;
 mod imports;
 mod status;
@@ -18,8 +19,8 @@ pub(crate) use acts::Retry;
 pub(crate) use imports::ImportSelector;
 pub(crate) use studies::{NewStudy, Results, WatchStream};
 pub(crate) use views::{
-    ActView, AttemptView, EventView, JobDetail, JobView, LogView, PackView, StudyView, Submitted, WatchView,
-    WeightsView, WorkerView, iso, phase_word,
+    ActView, AttemptView, CheckpointView, EventView, JobDetail, JobView, LogView, PackView, StudyView,
+    Submitted, WatchView, WeightsView, WorkerView, iso, phase_word,
 };
 
 use crate::{

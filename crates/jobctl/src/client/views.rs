@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use selffer_core::{
+    artifact::Manifest,
     ids::{Digest, JobKey},
     interest::Interest,
     job::{Phase, StateKind},
@@ -103,6 +104,10 @@ pub(crate) struct JobDetail {
     /// All that want it, as `STUDY:NAME`.
     pub(crate) studies: Vec<String>,
     pub(crate) final_checkpoint_id: Option<String>,
+    /// Checkpoints to go on from, newest first, with the updates done; none once it succeeded.
+    pub(crate) intermediates: Vec<(String, u32)>,
+    /// The final checkpoint of the network that it copies from, while that is there.
+    pub(crate) source_checkpoint_id: Option<String>,
     /// The network that it copies from.
     pub(crate) source_name: Option<String>,
     /// Its layers beside those they were copied from; of a succeeded job.
@@ -147,6 +152,17 @@ pub(crate) struct LogView {
     pub(crate) next_offset: u64,
     /// Whether nothing will follow.
     pub(crate) ended: bool,
+}
+
+/// A published checkpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct CheckpointView {
+    pub(crate) id: String,
+    pub(crate) is_final: bool,
+    /// Updates done.
+    pub(crate) iteration: u32,
+    /// What it consists of, as the coordinator says.
+    pub(crate) manifest: Manifest,
 }
 
 /// A worker and what it runs.

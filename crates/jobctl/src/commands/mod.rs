@@ -1,6 +1,7 @@
 //! What each command does. One file a command.
 
 mod acts;
+mod checkpoint;
 mod completions;
 mod confirm;
 mod data;
@@ -32,6 +33,7 @@ pub(crate) async fn run(arguments: &Arguments, screen: &Screen) -> anyhow::Resul
         Command::Plan(args) => plan::run(common, args, screen).await,
         Command::Lint(args) => lint::run(common, args, screen).await,
         Command::Submit(args) => submit::run(common, args, screen).await,
+        Command::Checkpoint(command) => checkpoint::run(common, command, screen).await,
         Command::Data(command) => data::run(common, command, screen).await,
         Command::Grid(command) => grid::run(command, screen),
         Command::Completions(args) => completions::run(args.shell, screen),

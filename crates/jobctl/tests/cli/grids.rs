@@ -121,6 +121,22 @@ fn the_papers_grid_is_planned_without_a_coordinator_as_170_jobs() {
     assert_eq!(plan["by_treatment"], counts);
 }
 
+#[test]
+fn the_grid_of_cifar_10_is_planned_as_72_jobs_for_each_way_to_divide_its_classes() {
+    let text = fs::read_to_string(in_tree("examples/grids/cifar-10.yaml")).unwrap();
+    for split in ["random-0", "manmade-natural", "similar-manmade-natural-0"] {
+        let text = text.replace("split: random-0", &format!("split: {split}"));
+        let printed = on_grid("plan", &text, &["-o", "json"]);
+        assert_eq!(printed.code, 0, "{}", printed.err);
+        let plan: serde_json::Value = serde_json::from_str(&printed.out).unwrap();
+        let counts = serde_json::json!({"base": 2, "BnB": 14, "BnB+": 14, "AnB": 14, "AnB+": 14, "RnB": 14});
+        assert_eq!(plan["by_treatment"], counts);
+        assert!(plan["flops"].as_f64().unwrap() > 0.0);
+        let cells = plan["cells"].as_array().unwrap();
+        assert!(cells.iter().any(|cell| cell["name"] == format!("{split}/A7B+")));
+    }
+}
+
 /// The demo on a network file beside it, whose first learned operator is this one.
 fn on_network_file(command: &str, operator: &str) -> Printed {
     let folder = tempfile::tempdir().unwrap();

@@ -4,7 +4,7 @@ use super::program::run;
 
 #[test]
 fn every_help_text_is_as_agreed() {
-    let commands: [&[&str]; 26] = [
+    let commands: [&[&str]; 28] = [
         &[],
         &["plan"],
         &["lint"],
@@ -22,6 +22,8 @@ fn every_help_text_is_as_agreed() {
         &["prioritize"],
         &["logs"],
         &["report"],
+        &["checkpoint"],
+        &["checkpoint", "verify"],
         &["data"],
         &["data", "import"],
         &["data", "inspect"],

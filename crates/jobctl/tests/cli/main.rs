@@ -3,9 +3,13 @@
 #[cfg(test)]
 mod acts;
 #[cfg(test)]
+mod checkpoints;
+#[cfg(test)]
 mod grids;
 #[cfg(test)]
 mod help;
+#[cfg(test)]
+mod imports;
 #[cfg(test)]
 mod networks;
 #[cfg(test)]

@@ -48,6 +48,14 @@ fn a_well_known_set_is_split_by_its_classes_names() {
 }
 
 #[test]
+fn cifar_10_is_split_into_manmade_and_natural_classes_without_its_pack() {
+    let printed = run(&["data", "split", "cifar-10", "manmade-natural", "-o", "csv"]);
+    assert_eq!(printed.code, 0, "{}", printed.err);
+    let halves: String = printed.out.lines().skip(1).map(|row| row.split(',').nth(1).unwrap()).collect();
+    assert_eq!(halves, "AABBBBBBAA");
+}
+
+#[test]
 fn what_is_no_split_ends_with_code_2() {
     for (split, message) in [("random-x", "is not a split"), ("manmade", "has no grouping")] {
         let printed = run(&["data", "split", "--classes", "10", split]);

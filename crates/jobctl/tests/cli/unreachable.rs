@@ -4,7 +4,7 @@ use super::program::{NOBODY, in_tree, run, run_in};
 
 #[test]
 fn without_a_coordinator_every_question_ends_with_code_5_and_the_address() {
-    let questions: [&[&str]; 8] = [
+    let questions: [&[&str]; 9] = [
         &["list", "studies"],
         &["list", "workers"],
         &["show", "last"],
@@ -13,6 +13,7 @@ fn without_a_coordinator_every_question_ends_with_code_5_and_the_address() {
         &["logs", "random-0/baseA"],
         &["report"],
         &["data", "list"],
+        &["checkpoint", "verify", "random-0/baseA"],
     ];
     for question in questions {
         let printed = run(question);

@@ -38,6 +38,10 @@ pub struct JobDetail {
     pub result: Option<JobResult>,
     /// Its final checkpoint.
     pub final_checkpoint: Option<CheckpointId>,
+    /// Its published intermediate checkpoints, newest first, and how many updates each has.
+    pub intermediates: Vec<(CheckpointId, u32)>,
+    /// The published final checkpoint of the network that it copies from.
+    pub source_checkpoint: Option<CheckpointId>,
     /// Its layers beside those they were copied from, if it succeeded.
     pub layers: Vec<LayerProof>,
     /// What people call what it is made of.
@@ -117,6 +121,8 @@ impl Store {
             studies: self.studies_of(job.job_id).await?,
             result,
             final_checkpoint,
+            intermediates: self.intermediates_of(job.job_id).await?,
+            source_checkpoint: self.source_checkpoint_of(job.job_id).await?,
         })
     }
 
@@ -125,6 +131,36 @@ impl Store {
         let spec = sqlx::query_scalar!("SELECT spec FROM jobs WHERE job_id = $1", job_id.0);
         let spec = spec.fetch_optional(&self.main).await?;
         spec.ok_or_else(|| StoreError::NotFound { what: "job", name: job_id.to_string() })
+    }
+
+    async fn intermediates_of(&self, job_id: JobId) -> Result<Vec<(CheckpointId, u32)>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT checkpoint_id, iteration
+               FROM checkpoints
+               WHERE job_id = $1
+                 AND kind = 'intermediate'
+                 AND state = 'published'
+               ORDER BY published_at DESC"#,
+            job_id.0,
+        );
+        let rows = rows.fetch_all(&self.main).await?.into_iter();
+        Ok(rows.map(|row| (CheckpointId(row.checkpoint_id), from_i32(row.iteration))).collect())
+    }
+
+    // The newest result's, as a worker gets it; none that was found damaged.
+    async fn source_checkpoint_of(&self, job_id: JobId) -> Result<Option<CheckpointId>, StoreError> {
+        let id = sqlx::query_scalar!(
+            r#"SELECT c.checkpoint_id
+               FROM jobs j
+               JOIN results r ON r.job_id = j.source_job_id
+               JOIN checkpoints c USING (checkpoint_id)
+               WHERE j.job_id = $1
+                 AND c.state = 'published'
+               ORDER BY r.attempt DESC
+               LIMIT 1"#,
+            job_id.0,
+        );
+        Ok(id.fetch_optional(&self.main).await?.map(CheckpointId))
     }
 
     async fn names_of(&self, job_id: JobId) -> Result<Names, StoreError> {

@@ -1,7 +1,7 @@
 //! What people read: studies, their networks, one job, the fleet.
 
 use selffer_core::{job::StateKind, spec::Half};
-use selffer_storage::StoreError;
+use selffer_storage::{CheckpointKind, StoreError};
 
 use crate::{
     claims::item,
@@ -97,5 +97,37 @@ async fn a_jobs_detail_tells_its_whole_story() {
     assert_eq!((results.len(), results[&done.job_id].correct_bits.len()), (1, 0));
     let others: Vec<_> = ids.into_iter().filter(|id| *id != done.job_id).collect();
     assert!(db.results(&others).await.unwrap().is_empty());
+    db.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_jobs_detail_tells_the_checkpoints_that_can_be_had() {
+    let db = Db::fresh().await;
+    db.submit_yaml(TRANSFER).await;
+    let session_id = db.session("node1").await;
+    let holder = db.run_best(session_id, "node1").await;
+    let [older, newer] = [
+        db.publish(&holder, CheckpointKind::Intermediate, 100).await,
+        db.publish(&holder, CheckpointKind::Intermediate, 200).await,
+    ];
+    let jobs = db.study_jobs("last", None, 100).await.unwrap();
+    let base = jobs.iter().find(|job| job.job_id == holder.claim.job_id).unwrap();
+    let copies = |job: &selffer_storage::JobSummary| {
+        job.source.as_ref().is_some_and(|source| source.name == base.name)
+    };
+    let dependant = jobs.iter().find(|job| copies(job)).unwrap();
+    let detail = async |name: &str| db.job(&db.find_job(name).await.unwrap()).await.unwrap();
+
+    let running = detail(&base.name).await;
+    assert_eq!((running.intermediates, running.source_checkpoint), (vec![(newer, 200), (older, 100)], None));
+    assert_eq!(detail(&dependant.name).await.source_checkpoint, None, "it is not trained yet");
+
+    let last = db.publish(&holder, CheckpointKind::Final, 800).await;
+    db.complete(&holder, &result(), last).await.unwrap();
+    assert!(detail(&base.name).await.intermediates.is_empty());
+    assert_eq!(detail(&dependant.name).await.source_checkpoint, Some(last));
+
+    db.quarantine_checkpoint(last).await.unwrap();
+    assert_eq!(detail(&dependant.name).await.source_checkpoint, None, "nobody gets it any more");
     db.finish().await;
 }

@@ -211,12 +211,19 @@ fn result_facts(result: &JobResult) -> Vec<(&'static str, String)> {
         ("tests", result.tests.to_string()),
         ("weights", result.weights_digest.to_string()),
         ("training", human::duration(result.training_s)),
-        ("testing", human::duration(result.testing_s)),
+        ("testing", testing(result)),
     ];
     if result.stuck_at_chance {
         facts.push(("warning", "the loss never fell below chance".to_owned()));
     }
     facts
+}
+
+/// How long the tests took, and of the whole time.
+fn testing(result: &JobResult) -> String {
+    let share = result.testing_s / result.training_s;
+    let share = if share.is_finite() { format!(", {} of the time", human::percent(share)) } else { String::new() };
+    human::duration(result.testing_s) + &share
 }
 
 fn table_unless_empty<T>(columns: &[Column<T>], records: &[T], look: Look) -> Option<String> {

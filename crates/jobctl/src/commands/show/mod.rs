@@ -6,6 +6,8 @@ mod study;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use self::tests::detail as detail_for_tests;
 use self::{job::show_job, study::show_study};
 use super::selector::{Chosen, choose};
 use crate::{client::Client, exit::Exit, output::Screen};

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// A transfer that has succeeded, and two of its layers.
-fn detail() -> JobDetail {
+pub(crate) fn detail() -> JobDetail {
     let text = "study: s\ndataset: fashion-mnist\nnetwork: caffenet-28-slim\n\
                 recipe: {preset: quick-28}\nsplit: random-0\ntreatment: AnB\nn: 1\ndirection: AtoB\n";
     let pack =
@@ -61,6 +61,8 @@ fn detail() -> JobDetail {
         events: Vec::new(),
         studies: vec!["s:random-0/A1B".to_owned()],
         final_checkpoint_id: Some("5f1c9a02-0000-4000-8000-000000000000".to_owned()),
+        intermediates: Vec::new(),
+        source_checkpoint_id: Some("5f1c9a02-0000-4000-8000-000000000001".to_owned()),
         source_name: Some("random-0/baseA".to_owned()),
         layers,
         dataset: "fashion-mnist".to_owned(),
