@@ -28,6 +28,7 @@ use tokio::{
 use crate::{
     ambient,
     logs::AttemptLog,
+    memory,
     protocol::{Control, Event, Request, line},
 };
 
@@ -60,6 +61,7 @@ impl Trainer {
         let mut child = Command::new(executable)
             .arg0("workerd")
             .arg("trainer")
+            .envs(memory::settings())
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -3,6 +3,7 @@
 //! With a coordinator it is tested together with the other programs, in top-level `tests`.
 #![allow(clippy::unwrap_used)] // Helpers of tests are tests; the lint knows only the functions marked so.
 
+mod bench;
 mod daemon;
 mod interrupted;
 mod left;
