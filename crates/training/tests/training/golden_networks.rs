@@ -143,9 +143,9 @@ impl Run {
         let (logits, trace) = self.network.forward(&images, draw).unwrap();
         let loss: Vec<f64> = softmax_loss::mean_loss(&logits, &labels).unwrap().to_vec1().unwrap();
         let gradient = softmax_loss::gradient(&logits, &labels).unwrap();
-        let gradients = self.network.backward(trace, gradient, draw).unwrap();
+        self.network.backward(trace, gradient, draw, self.solver.gradients()).unwrap();
         let rates = Rates::at(&self.recipe, self.iteration);
-        self.solver.update(&gradients, rates).unwrap();
+        self.solver.update(rates).unwrap();
         self.iteration += 1;
         loss[0]
     }
