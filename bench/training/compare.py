@@ -41,6 +41,18 @@ def measure(command):
     return json.loads(said), usage.ru_maxrss / 1024
 
 
+def speed(run):
+    return run[0]["images_per_s"]
+
+
+def memory(run):
+    return run[1]
+
+
+def median(runs, value):
+    return statistics.median(value(run) for run in runs)
+
+
 def compare(name, given):
     network, channels, outputs, batch, frozen, iterations, wanted = CASES[name]
     sizes = {"network": network, "channels": channels, "outputs": outputs, "batch": batch}
@@ -53,16 +65,14 @@ def compare(name, given):
         ours.append(measure(ours_command))
         for layout in LAYOUTS:
             theirs[layout].append(measure([given.theirs, script, f"--layout={layout}", *arguments]))
-    median = lambda runs, value: statistics.median(value(run) for run in runs)
-    speed = lambda run: run[0]["images_per_s"]
     best = max(ours, key=speed)[0]
     result = {"name": name, **sizes, "images_per_s": median(ours, speed), "wanted": wanted}
-    result["memory_mib"] = median(ours, lambda run: run[1])
+    result["memory_mib"] = median(ours, memory)
     for layout in LAYOUTS:
         ratios = [speed(one) / speed(other) for one, other in zip(ours, theirs[layout])]
         result[f"pytorch_{layout}"] = {
             "images_per_s": median(theirs[layout], speed),
-            "memory_mib": median(theirs[layout], lambda run: run[1]),
+            "memory_mib": median(theirs[layout], memory),
             "ratio": {"min": min(ratios), "median": statistics.median(ratios), "max": max(ratios)},
         }
     result["peak_share"] = best["peak_share"]

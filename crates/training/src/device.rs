@@ -47,8 +47,9 @@ pub fn select_device(request: DeviceRequest) -> Result<Device, DeviceError> {
 
 /// The kind of device, e.g. `cpu x86-64-v4`: on one kind, equal jobs give equal bits.
 ///
-/// For a CPU it is the instruction set that the operators use. They are made to give the same
-/// bits with any; where that was tested, kinds still differ in their speed.
+/// For a CPU it is the instruction set that the operators use. Sums are made to have the same
+/// bits with any, which is tested for those of one machine; whole trainings were not compared
+/// between machines, so kinds stay apart.
 #[must_use]
 pub fn device_kind(device: Device) -> String {
     match device {

@@ -19,16 +19,18 @@ pub(crate) struct Evaluation {
 }
 
 /// How many images to test at a time: as many as fit where a batch and what its way back needs
-/// were in training, so that a test needs no more memory. No result depends on it.
+/// were in training, about, and at least a batch. No result depends on it.
 ///
 /// # Errors
 /// When the network does not fit its images.
 pub(crate) fn test_batch(spec: &JobSpec) -> std::result::Result<usize, ShapeError> {
     let layers = spec.network.shapes(spec.image.channels, spec.outputs())?;
-    let kept: u64 = layers.iter().map(|layer| layer.values_kept).sum();
+    let learning = &layers[usize::from(spec.treatment.layers_frozen)..];
+    let kept: u64 = learning.iter().map(|layer| layer.values_kept).sum();
     let at_a_time = layers.iter().map(|layer| layer.values_at_a_time).max().unwrap_or(1).max(1);
-    let images = u64::from(spec.recipe.batch).saturating_mul(kept) / at_a_time;
-    Ok(images.clamp(1, TEST_BATCH_MAX) as usize)
+    let batch = u64::from(spec.recipe.batch);
+    let images = batch.saturating_mul(kept) / at_a_time;
+    Ok(images.max(batch).min(TEST_BATCH_MAX) as usize)
 }
 
 /// Tests the images at `positions` of the selection, in that order, `batch` at a time.

@@ -36,7 +36,8 @@ pub struct LayerShapes {
     pub parameters: u64,
     /// Multiply-adds of its learned operator, forward, for one image.
     pub multiply_adds: u64,
-    /// Values of all its operators' outputs for one image: what training keeps for the way back.
+    /// Values of all its operators' outputs for one image: the most that training keeps for the
+    /// way back.
     pub values_kept: u64,
     /// Values of the largest operator's input and output together, for one image: what a pass
     /// without a way back needs at a time.

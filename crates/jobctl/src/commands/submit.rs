@@ -123,7 +123,9 @@ fn conflict_hint(error: anyhow::Error, args: &SubmitArgs) -> anyhow::Error {
             failure.hint("a study's networks never change: give those that differ a `label:`").into()
         }
         Ok(failure) if failure.exit == Exit::Conflict => {
-            let add = format!("`jobctl submit {file} --extend` adds networks that are new (one that differs needs a `label:`)");
+            let add = format!(
+                "`jobctl submit {file} --extend` adds networks that are new (one that differs needs a `label:`)"
+            );
             failure.hint(format!("`--as NAME` submits it as another study; {add}")).into()
         }
         Ok(failure) if failure.exit == Exit::NotFound && args.extend => {

@@ -134,7 +134,8 @@ fn lanes(values: &[f32], first: usize) -> [f32; CHANNELS] {
 
 #[inline(always)]
 fn larger(maximum: f32, x: f32) -> f32 {
-    if x > maximum { x } else { maximum }
+    // Nothing is greater than not-a-number, so the first one stays, as in PyTorch.
+    if x > maximum || x.is_nan() { x } else { maximum }
 }
 
 struct Gradient(MaxPool);

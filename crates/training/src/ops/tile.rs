@@ -134,16 +134,19 @@ unsafe fn all_columns_avx2(sums: Sums<'_>, out: &mut Out<'_>) {
 fn check(sums: Sums<'_>, out: &Out<'_>) {
     let Sums { left, right, start, .. } = sums;
     let largest = |offsets: &[usize]| offsets.iter().copied().max().unwrap_or(0);
-    let terms = left.runs.len() * left.run_terms;
+    // Saturated, so that no offset is so wrong that it looks right.
+    let element = |offsets: &[usize]| offsets.iter().fold(0_usize, |sum, &offset| sum.saturating_add(offset));
+    let terms = left.runs.len().saturating_mul(left.run_terms);
     let panels = out.columns.div_ceil(PANEL);
     assert_eq!(left.rows.len(), out.rows.len(), "rows of the operand and of the result");
     if terms > 0 {
-        let last = largest(left.rows) + largest(left.runs) + (left.run_terms - 1) * left.step;
+        let in_run = (left.run_terms - 1).saturating_mul(left.step);
+        let last = element(&[largest(left.rows), largest(left.runs), in_run]);
         assert!(last < left.values.len(), "the left operand has no element {last}");
     }
-    let end = (panels - 1) * right.panel_step + terms * PANEL;
+    let end = element(&[(panels - 1).saturating_mul(right.panel_step), terms.saturating_mul(PANEL)]);
     assert!(end <= right.values.len(), "the right operand has no element {end}");
-    let end = largest(out.rows) + out.columns;
+    let end = element(&[largest(out.rows), out.columns]);
     assert!(end <= out.values.len(), "the result has no element {end}");
     if let Start::Columns(values) = start {
         assert!(values.len() >= panels * PANEL, "a start for every column of {panels} panels");

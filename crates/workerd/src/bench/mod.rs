@@ -11,8 +11,8 @@ use std::{
     path::PathBuf,
 };
 
-use anyhow::{Context, bail};
-use clap::{Args, ValueEnum};
+use anyhow::{Context, ensure};
+use clap::{ArgGroup, Args, ValueEnum};
 use selffer_core::network::{self, Network};
 use selffer_training::{
     DeviceRequest,
@@ -25,6 +25,7 @@ use crate::config;
 
 /// What the user typed.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("device").required(true).args(["cpu", "gpu"])))]
 pub struct BenchArguments {
     /// A preset
     #[arg(long, value_name = "NAME", required_unless_present = "network_file")]
@@ -51,10 +52,10 @@ pub struct BenchArguments {
     #[arg(long)]
     cpu: bool,
     /// Threads to compute with on the processor [default: all it has]
-    #[arg(long, value_name = "N", requires = "cpu", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, value_name = "N", conflicts_with = "gpu", value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: Option<u32>,
     /// Measure this GPU, by CUDA index
-    #[arg(long, value_name = "INDEX", conflicts_with = "cpu")]
+    #[arg(long, value_name = "INDEX")]
     gpu: Option<u32>,
     /// How the result looks
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
@@ -116,20 +117,15 @@ struct Operator {
 /// There is no such network or device, the network does not take such images or so many
 /// frozen layers, or there is not enough memory.
 pub fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
-    let device = match (arguments.gpu, arguments.cpu) {
-        (Some(index), _) => select_device(DeviceRequest::Gpu(index))?,
-        (None, true) => select_device(DeviceRequest::Cpu)?,
-        (None, false) => bail!("no device named: use --cpu or --gpu INDEX"),
-    };
+    let device = select_device(arguments.gpu.map_or(DeviceRequest::Cpu, DeviceRequest::Gpu))?;
     let network = network(arguments)?;
     let layer_count = network.layer_count();
-    if usize::from(arguments.frozen) >= layer_count {
-        bail!(
-            "--frozen {}: {} has {layer_count} layers, of which the last must learn",
-            arguments.frozen,
-            network.name
-        );
-    }
+    ensure!(
+        usize::from(arguments.frozen) < layer_count,
+        "--frozen {}: {} has {layer_count} layers, of which the last must learn",
+        arguments.frozen,
+        network.name
+    );
     let threads = config::threads(arguments.threads);
     let asked = Bench {
         channels: arguments.channels,

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
 
-use crate::{config::cache_folder, protocol::Device};
+use crate::{
+    config::{self, cache_folder},
+    protocol::Device,
+};
 
 /// What the user typed about a replay.
 #[derive(Args, Debug)]
@@ -44,8 +47,7 @@ impl ReplayArguments {
         if let Some(index) = self.gpu {
             return Device::Gpu { index };
         }
-        let all = std::thread::available_parallelism().map_or(1, usize::from);
-        Device::Cpu { threads: self.threads.map_or(all, |threads| threads as usize) }
+        Device::Cpu { threads: config::threads(self.threads) }
     }
 
     /// The folder of all replays' folders.

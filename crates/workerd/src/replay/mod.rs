@@ -81,13 +81,10 @@ fn stop_on_signals() -> io::Result<CancellationToken> {
     let stop = CancellationToken::new();
     let asked = stop.clone();
     tokio::spawn(async move {
-        for _ in 0..2 {
-            tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
-            if asked.is_cancelled() {
-                process::exit(i32::from(Interrupted::STATUS));
-            }
-            asked.cancel();
-        }
+        tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
+        asked.cancel();
+        tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
+        process::exit(i32::from(Interrupted::STATUS));
     });
     Ok(stop)
 }

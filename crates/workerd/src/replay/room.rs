@@ -1,7 +1,8 @@
 //! The folder of one replay, and what becomes of those whose replay was killed.
 //!
 //! Each replay has one for itself and removes it at its end. One that was killed could not;
-//! the next one removes what it left, known by its lock that nobody holds.
+//! the next one removes what it left, known by its name and its lock that nobody holds.
+//! Whatever else lies there is not ours and stays.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -52,7 +53,7 @@ fn make(base: &Path) -> io::Result<Room> {
     let gate = File::create(base.join(LOCK_FILE))?;
     gate.lock()?;
     for left in fs::read_dir(base)?.flatten().map(|entry| entry.path()) {
-        if left.is_dir() && !is_held(&left) {
+        if is_left(&left) {
             let _ = fs::remove_dir_all(&left);
         }
     }
@@ -63,9 +64,12 @@ fn make(base: &Path) -> io::Result<Room> {
     Ok(Room { folder, _lock: lock })
 }
 
-fn is_held(folder: &Path) -> bool {
+/// Whether this is a folder of a replay that is no more.
+fn is_left(folder: &Path) -> bool {
+    let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let is_ours = name.len() == 16 && name.bytes().all(|digit| digit.is_ascii_hexdigit());
     let lock = File::open(folder.join(LOCK_FILE));
-    lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
+    is_ours && lock.is_ok_and(|lock| !matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 #[cfg(test)]
@@ -85,14 +89,19 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_replay_left_goes_with_the_next_one() {
+    fn what_a_killed_replay_left_goes_with_the_next_one_and_nothing_else() {
         let base = tempfile::tempdir().unwrap();
-        let left = base.path().join("left");
-        fs::create_dir_all(left.join("cache")).unwrap();
-        File::create(left.join(LOCK_FILE)).unwrap();
+        let folder = |name: &str| base.path().join(name);
+        for name in ["0123456789abcdef", "0123456789abcde0", "photographs"] {
+            fs::create_dir_all(folder(name).join("cache")).unwrap();
+        }
+        File::create(folder("0123456789abcdef").join(LOCK_FILE)).unwrap();
+        File::create(folder("photographs").join(LOCK_FILE)).unwrap();
 
         let next = Room::take(base.path()).unwrap();
 
-        assert!(!left.exists() && next.path().is_dir());
+        assert!(!folder("0123456789abcdef").exists() && next.path().is_dir());
+        assert!(folder("0123456789abcde0").exists(), "it has no lock");
+        assert!(folder("photographs").exists(), "it has another name");
     }
 }

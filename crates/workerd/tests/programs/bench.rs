@@ -49,7 +49,7 @@ fn a_measurement_has_all_that_its_page_says_and_adds_up() {
 
 #[test]
 fn what_cannot_be_measured_is_said() {
-    assert!(refused("--network caffenet-32").contains("no device named: use --cpu or --gpu INDEX"));
+    assert!(refused("--network caffenet-32").contains("<--cpu|--gpu <INDEX>>"));
     assert!(
         refused("--network caffenet-33 --cpu")
             .contains("caffenet-33: not one of caffenet-28-slim, caffenet-28")

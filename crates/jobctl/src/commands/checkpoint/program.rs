@@ -49,7 +49,9 @@ impl Program {
     pub(super) fn find(given: Option<&Path>) -> Result<Self, Failure> {
         if let Some(path) = given {
             let missing = || not_found(&format!("there is no program {}", path.display()));
-            return path.is_file().then(|| Self(path.to_owned())).ok_or_else(missing);
+            // A bare name would be looked for on PATH when it is started.
+            let whole = std::path::absolute(path).ok().filter(|path| path.is_file());
+            return whole.map(Self).ok_or_else(missing);
         }
         let beside = env::current_exe().ok().and_then(|ourselves| Some(ourselves.parent()?.to_owned()));
         let listed = env::var_os("PATH").map(|path| env::split_paths(&path).collect::<Vec<_>>());

@@ -153,7 +153,7 @@ async fn replay(
     Ok(Replayed { recorded_device: device, replay, comparison })
 }
 
-/// The kind of device that the learning curve is from. Of a job that moved before it succeeded
+/// The kind of device that the learning curve is from. Of a job that has not succeeded and moved
 /// all its kinds, so that none is taken for the same.
 fn device_of(detail: &JobDetail) -> String {
     if let Some(result) = &detail.job.result {

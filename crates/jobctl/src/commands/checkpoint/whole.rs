@@ -121,7 +121,7 @@ impl Reading<'_> {
             let object = checkpoint.manifest.objects.iter().find(|object| object.name == file);
             let object = object.ok_or_else(|| damaged(self.id, &format!("has no {file}")))?;
             let parameters = parameters_from_bytes(&self.file(object).await?)
-                .with_context(|| format!("checkpoint {}, {file}", self.id))?;
+                .map_err(|error| damaged(self.id, &format!("{file}: {error}")))?;
             all.add(&parameters);
             layers.push((layer.name.clone(), parameters.digest()));
         }
@@ -138,7 +138,7 @@ impl Reading<'_> {
             let bytes = self.file(object).await?;
             if object.name == STATE_FILE {
                 let read = serde_json::from_slice(&bytes);
-                state = Some(read.with_context(|| format!("checkpoint {}, {STATE_FILE}", self.id))?);
+                state = Some(read.map_err(|error| damaged(self.id, &format!("{STATE_FILE}: {error}")))?);
             }
         }
         Ok(state.ok_or_else(|| damaged(self.id, &format!("has no {STATE_FILE}")))?)

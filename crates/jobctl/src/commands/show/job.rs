@@ -222,7 +222,8 @@ fn result_facts(result: &JobResult) -> Vec<(&'static str, String)> {
 /// How long the tests took, and of the whole time.
 fn testing(result: &JobResult) -> String {
     let share = result.testing_s / result.training_s;
-    let share = if share.is_finite() { format!(", {} of the time", human::percent(share)) } else { String::new() };
+    let share =
+        if share.is_finite() { format!(", {} of the time", human::percent(share)) } else { String::new() };
     human::duration(result.testing_s) + &share
 }
 

@@ -63,7 +63,7 @@ struct Rest {
     pixels: usize,
     /// Rows (or columns) of the kernel.
     taps: usize,
-    /// Output that the first pixel's last tap meets, minus what lies before output 0.
+    /// Output that the first pixel's last tap meets; below 0 it is one of the border.
     begins: isize,
 }
 
@@ -116,7 +116,10 @@ impl Class {
     ) -> Self {
         let Geometry { stride, width, channels, groups, .. } = geometry;
         let (pixels, pitch) = (row.pixels * column.pixels, bordered.pitch());
-        let corner = |rest: Rest| rest.begins.wrapping_add_unsigned(bordered.border) as usize;
+        let corner = |rest: Rest| {
+            let begins = rest.begins + bordered.border as isize;
+            usize::try_from(begins).expect("the border is as wide as any class needs")
+        };
         let places = |index: usize| {
             let pixel = index % pixels;
             (index / pixels, pixel / column.pixels, pixel % column.pixels)

@@ -69,3 +69,40 @@ fn term_by_term(sums: Sums<'_>, out_rows: &[usize], columns: usize, before: &[f3
     }
     out
 }
+
+/// Sums over operands of 32 values: two rows, one run of two terms, one panel.
+fn sum_small(rows: [usize; 2], results: [usize; 2], panel_step: usize, columns: usize) {
+    let (left, right) = (numbers(32, 1), numbers(32, 2));
+    let left = Left { values: &left, rows: &rows, runs: &[0], run_terms: 2, step: 1 };
+    let sums = Sums::added(left, Right { values: &right, panel_step });
+    sum_products(sums, &mut Out { values: &mut numbers(32, 3), rows: &results, columns });
+}
+
+#[test]
+fn operands_that_reach_to_their_ends_are_taken() {
+    sum_small([0, 30], [0, 16], 0, 16);
+}
+
+#[test]
+#[should_panic(expected = "the left operand has no element 32")]
+fn a_row_beyond_the_left_operand_is_refused() {
+    sum_small([0, 31], [0, 16], 0, 16);
+}
+
+#[test]
+#[should_panic(expected = "the left operand has no element")]
+fn a_row_that_would_wrap_around_is_refused() {
+    sum_small([0, usize::MAX], [0, 16], 0, 16);
+}
+
+#[test]
+#[should_panic(expected = "the right operand has no element 48")]
+fn a_panel_beyond_the_right_operand_is_refused() {
+    sum_small([0, 1], [0, 16], 16, 17);
+}
+
+#[test]
+#[should_panic(expected = "the result has no element 33")]
+fn a_row_beyond_the_result_is_refused() {
+    sum_small([0, 1], [0, 17], 0, 16);
+}
