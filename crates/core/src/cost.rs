@@ -35,12 +35,23 @@ fn trained(spec: &JobSpec, layers: &[f64]) -> f64 {
     images * flops_per_training_image(layers, usize::from(spec.treatment.layers_frozen))
 }
 
+/// Operations of one image forward and back, layer by layer.
+#[must_use]
+pub fn training_flops_by_layer(spec: &JobSpec) -> Vec<f64> {
+    by_layer(&layers(spec), usize::from(spec.treatment.layers_frozen)).collect()
+}
+
 /// Operations of one image forward and back, given those of each layer forward.
 #[must_use]
 pub fn flops_per_training_image(layers: &[f64], frozen: usize) -> f64 {
-    let above = |layer: usize| layers.iter().skip(layer).sum::<f64>();
-    // Forward, gradients of weights, gradients of inputs.
-    above(0) + above(frozen) + above(frozen + 1)
+    by_layer(layers, frozen).sum()
+}
+
+/// Forward; of layers that learn the gradient of the weights; above the lowest of them also
+/// that of the input.
+fn by_layer(layers: &[f64], frozen: usize) -> impl Iterator<Item = f64> {
+    let passes = move |index: usize| 1 + u8::from(index >= frozen) + u8::from(index > frozen);
+    layers.iter().enumerate().map(move |(index, forward)| forward * f64::from(passes(index)))
 }
 
 /// Bytes of the final weights that the store holds for this job alone.

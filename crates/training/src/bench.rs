@@ -1,13 +1,13 @@
 //! How fast a network trains: real iterations on random images, and where their time goes.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use candle_core::{Device as Memory, Tensor};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use selffer_core::{
     cost,
     ids::Digest,
-    network::{LayerShapes, Network as Description, Operator},
+    network::Network as Description,
     recipe::Recipe,
     spec::{
         Classes, Half, ImageShape, ImagesPerClass, JobSpec, Origin, TRAINER_SEMANTICS_VERSION, Treatment,
@@ -17,9 +17,11 @@ use selffer_core::{
 
 use crate::{
     error::TrainError,
-    network::{Clock, DropoutDraw, Network, build_operators, initial_parameters},
-    ops::{peak_flops_per_s, softmax_loss},
+    images::Batch,
+    network::{Clock, DropoutDraw, Network, Part, build_operators, initial_parameters},
+    ops::peak_flops_per_s,
     solver::{Rates, Sgd},
+    train::iterate,
     weights::HostParameters,
 };
 
@@ -93,7 +95,7 @@ pub fn bench(bench: &Bench) -> Result<Measured, TrainError> {
     }
     Ok(Measured {
         iterations_s,
-        flops_per_image: cost::training_flops(&spec) / f64::from(bench.batch),
+        flops_per_image: subject.flops.iter().sum(),
         peak_flops_per_s: pool.install(peak_flops_per_s),
         by_operator: subject.by_operator(&pool, bench.iterations).map_err(failed)?,
     })
@@ -123,12 +125,9 @@ fn spec(bench: &Bench) -> JobSpec {
 struct Subject {
     network: Network,
     solver: Sgd,
-    images: Tensor,
-    labels: Tensor,
+    batch: Batch,
     streams: Streams,
     recipe: Recipe,
-    /// Names of the operators, layer by layer.
-    names: Vec<Vec<String>>,
     /// Operations of each layer's learned operator for one image, forward and back.
     flops: Vec<f64>,
 }
@@ -146,31 +145,21 @@ impl Subject {
         let labels: Vec<_> = (0..spec.recipe.batch).map(|image| image % spec.outputs()).collect();
         Ok(Self {
             solver: Sgd::new(&mut network.layers[frozen..], &momentum).map_err(failed)?,
-            images: Tensor::randn(0_f32, 0.3, &shape, &Memory::Cpu).map_err(failed)?,
-            labels: Tensor::from_vec(labels, shape[0], &Memory::Cpu).map_err(failed)?,
+            batch: Batch {
+                images: Tensor::randn(0_f32, 0.3, &shape, &Memory::Cpu).map_err(failed)?,
+                labels: Tensor::from_vec(labels, shape[0], &Memory::Cpu).map_err(failed)?,
+            },
             streams: Streams::of(spec),
-            names: operator_names(&spec.network),
-            flops: flops(spec)?,
+            flops: cost::training_flops_by_layer(spec),
             recipe: spec.recipe.clone(),
             network,
         })
     }
 
-    /// One iteration; returns when the loss and the update began and ended.
-    fn iterate(&mut self, pool: &ThreadPool, iteration: u32) -> candle_core::Result<[f64; 2]> {
-        let Self { network, solver, images, labels, streams, recipe, .. } = self;
+    fn iterate(&self, pool: &ThreadPool, iteration: u32) -> candle_core::Result<()> {
+        let Self { network, solver, batch, streams, recipe, .. } = self;
         let draw = DropoutDraw { streams, iteration, share: recipe.dropout };
-        pool.install(|| {
-            let (logits, trace) = network.forward(images, draw)?;
-            let started = Instant::now();
-            softmax_loss::mean_loss(&logits, labels)?;
-            let gradient = softmax_loss::gradient(&logits, labels)?;
-            let loss_s = started.elapsed().as_secs_f64();
-            network.backward(trace, gradient, draw, solver.gradients())?;
-            let started = Instant::now();
-            solver.update(Rates::at(recipe, 0))?;
-            Ok([loss_s, started.elapsed().as_secs_f64()])
-        })
+        pool.install(|| iterate(network, solver, batch, (draw, Rates::at(recipe, 0)))).map(drop)
     }
 
     /// The same iterations with the clock going.
@@ -180,65 +169,31 @@ impl Subject {
         iterations: u32,
     ) -> candle_core::Result<Vec<OperatorSeconds>> {
         self.network.clock = Clock::started();
-        let (mut loss_s, mut update_s) = (0.0, 0.0);
         for iteration in 0..iterations {
-            let [loss, update] = self.iterate(pool, iteration)?;
-            (loss_s, update_s) = (loss_s + loss, update_s + update);
+            self.iterate(pool, iteration)?;
         }
-        let each = |seconds: f64| seconds / f64::from(iterations);
+        let each = |time: Duration| time.as_secs_f64() / f64::from(iterations);
         let times = self.network.clock.times().into_iter();
-        let mut operators: Vec<_> = times
-            .map(|((layer, operator), time)| OperatorSeconds {
-                name: self.names[layer][operator].clone(),
-                forward_s: each(time.forward.as_secs_f64()),
-                backward_s: each(time.backward.as_secs_f64()),
-                flops_per_image: if operator == 0 { self.flops[layer] } else { 0.0 },
-            })
-            .collect();
-        let rest = |name: &str, forward_s, backward_s| OperatorSeconds {
-            name: name.to_owned(),
-            forward_s: each(forward_s),
-            backward_s: each(backward_s),
-            flops_per_image: 0.0,
-        };
-        operators.push(rest("loss", loss_s, 0.0));
-        operators.push(rest("update", 0.0, update_s));
-        Ok(operators)
+        let operators = times.map(|(part, time)| OperatorSeconds {
+            name: self.name(part),
+            forward_s: each(time.forward),
+            backward_s: each(time.backward),
+            flops_per_image: match part {
+                Part::Operator { layer, operator: 0 } => self.flops[layer],
+                _ => 0.0,
+            },
+        });
+        Ok(operators.collect())
     }
-}
 
-/// Forward and, of layers that learn, the gradients of weights and inputs; the lowest of them
-/// needs none of its input.
-fn flops(spec: &JobSpec) -> Result<Vec<f64>, TrainError> {
-    let frozen = usize::from(spec.treatment.layers_frozen);
-    let shapes = spec.network.shapes(spec.image.channels, spec.outputs())?;
-    let of_layer = |(index, layer): (usize, &LayerShapes)| {
-        let passes = 1 + u8::from(index >= frozen) + u8::from(index > frozen);
-        2.0 * layer.multiply_adds as f64 * f64::from(passes)
-    };
-    Ok(shapes.iter().enumerate().map(of_layer).collect())
-}
-
-/// `conv1.convolution`, `conv1.max-pool`: as the trainer runs them, a rectifier after a
-/// learned operator as part of it.
-fn operator_names(network: &Description) -> Vec<Vec<String>> {
-    let of_layer = |layer: &selffer_core::network::Layer| {
-        let after_learned = |index: usize| index == 1;
-        let operators = layer.operators.iter().enumerate();
-        let run =
-            operators.filter(|(index, operator)| !(after_learned(*index) && **operator == Operator::Relu));
-        run.map(|(_, operator)| format!("{}.{}", layer.name, operator_name(operator))).collect()
-    };
-    network.layers.iter().map(of_layer).collect()
-}
-
-fn operator_name(operator: &Operator) -> &'static str {
-    match operator {
-        Operator::Convolution { .. } => "convolution",
-        Operator::Linear { .. } => "linear",
-        Operator::Relu => "relu",
-        Operator::MaxPool { .. } => "max-pool",
-        Operator::LocalResponseNorm { .. } => "lrn",
-        Operator::Dropout => "dropout",
+    fn name(&self, part: Part) -> String {
+        match part {
+            Part::Operator { layer, operator } => {
+                let layer = &self.network.layers[layer];
+                format!("{}.{}", layer.name, layer.operators[operator].name())
+            }
+            Part::Loss => "loss".to_owned(),
+            Part::Update => "update".to_owned(),
+        }
     }
 }

@@ -6,7 +6,7 @@
 use std::{env, path::PathBuf, time::Duration};
 
 use anyhow::{Context, bail};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use selffer_core::ids::Name;
 
 use crate::{ambient, bench::BenchArguments, protocol::Device, replay::ReplayArguments};
@@ -94,6 +94,29 @@ pub struct WorkArguments {
     log_format: LogFormat,
 }
 
+/// The one device that a command trains on.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("device").required(true).args(["cpu", "gpu"])))]
+pub struct OneDevice {
+    /// Train on the processor
+    #[arg(long)]
+    cpu: bool,
+    /// Threads to train with on the processor [default: all it has]
+    #[arg(long, value_name = "N", conflicts_with = "gpu", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: Option<u32>,
+    /// Train on this GPU, by CUDA index
+    #[arg(long, value_name = "INDEX")]
+    gpu: Option<u32>,
+}
+
+impl OneDevice {
+    /// What to train on.
+    pub(crate) fn device(&self) -> Device {
+        let cpu = || Device::Cpu { threads: threads(self.threads) };
+        self.gpu.map_or_else(cpu, |index| Device::Gpu { index })
+    }
+}
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -175,7 +198,7 @@ fn devices(arguments: &WorkArguments, node: &Name) -> anyhow::Result<Vec<(String
 }
 
 /// The threads that the user asked for, or all that the processor has.
-pub(crate) fn threads(asked: Option<u32>) -> usize {
+fn threads(asked: Option<u32>) -> usize {
     asked.map_or_else(
         || std::thread::available_parallelism().map_or(1, usize::from),
         |threads| threads as usize,

@@ -1,7 +1,7 @@
 //! The devices that this daemon trains on, and what the coordinator hears of each.
 
 use selffer_proto::v1;
-use selffer_training::{DeviceError, DeviceRequest, device_kind, select_device};
+use selffer_training::{DeviceError, device_kind, select_device};
 
 use crate::{ambient, protocol::Device};
 
@@ -22,11 +22,7 @@ impl Place {
     /// # Errors
     /// There is no such device.
     pub fn find(worker: &str, device: Device) -> Result<Self, DeviceError> {
-        let request = match device {
-            Device::Cpu { .. } => DeviceRequest::Cpu,
-            Device::Gpu { index } => DeviceRequest::Gpu(index),
-        };
-        let kind = device_kind(select_device(request)?);
+        let kind = device_kind(select_device(device.request())?);
         Ok(Self { worker: worker.to_owned(), device, kind })
     }
 

@@ -13,6 +13,7 @@ use selffer_core::{
     outcome::{JobResult, MetricPoint},
     spec::JobSpec,
 };
+use selffer_training::DeviceRequest;
 use serde::{Deserialize, Serialize};
 
 /// What to train, and where everything lies.
@@ -52,6 +53,26 @@ pub enum Device {
         /// From 0.
         index: u32,
     },
+}
+
+impl Device {
+    /// As the trainer is asked for it.
+    #[must_use]
+    pub fn request(self) -> DeviceRequest {
+        match self {
+            Self::Cpu { .. } => DeviceRequest::Cpu,
+            Self::Gpu { index } => DeviceRequest::Gpu(index),
+        }
+    }
+
+    /// Threads to train with; beside a GPU one.
+    #[must_use]
+    pub fn threads(self) -> usize {
+        match self {
+            Self::Cpu { threads } => threads,
+            Self::Gpu { .. } => 1,
+        }
+    }
 }
 
 /// What the daemon says after the request.

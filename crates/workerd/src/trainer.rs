@@ -25,14 +25,12 @@ use selffer_core::{
     recipe::Recipe,
 };
 use selffer_data::{Pack, weights::Weights};
-use selffer_training::{
-    Checkpoint, DeviceRequest, Ended, Observer, TrainError, Training, select_device, train,
-};
+use selffer_training::{Checkpoint, Ended, Observer, TrainError, Training, select_device, train};
 
 use crate::{
     folder::AttemptFolder,
     points::PointsFile,
-    protocol::{Device, Event, Input, Request, Saved},
+    protocol::{Event, Input, Request, Saved},
     saver::Saver,
     teller::Teller,
     trainer_lock,
@@ -155,18 +153,14 @@ impl<'a> Work<'a> {
     /// # Errors
     /// An input cannot be read, or the device is not there.
     pub(crate) fn open(request: &'a Request, damaged: impl Fn(Input)) -> anyhow::Result<Self> {
-        let (device, threads) = match request.device {
-            Device::Cpu { threads } => (DeviceRequest::Cpu, threads),
-            Device::Gpu { index } => (DeviceRequest::Gpu(index), 1),
-        };
         let source = request.source.as_deref().map(Checkpoint::read_folder).transpose();
         Ok(Self {
             request,
             pack: open_pack(request).inspect_err(|_| damaged(Input::Pack))?,
             source: source.inspect_err(|_| damaged(Input::Source))?,
             imported: open_imported(request).inspect_err(|_| damaged(Input::Imported))?,
-            device: select_device(device)?,
-            threads,
+            device: select_device(request.device.request())?,
+            threads: request.device.threads(),
         })
     }
 }

@@ -31,6 +31,19 @@ impl Operator {
         self.activation().is_some()
     }
 
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Convolution(..) => "convolution",
+            Self::Linear(_) => "linear",
+            Self::Relu => "relu",
+            Self::MaxPool(_) => "max-pool",
+            Self::LocalResponseNorm(_) => "lrn",
+            Self::Dropout => "dropout",
+        }
+    }
+
     /// What a learned operator does to its result.
     #[must_use]
     pub fn activation(&self) -> Option<Activation> {

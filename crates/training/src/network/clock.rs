@@ -6,28 +6,44 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// A part of an iteration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// An operator of the network.
+    Operator {
+        /// Index of its layer.
+        layer: usize,
+        /// Its index in the layer.
+        operator: usize,
+    },
+    /// The loss and its gradient.
+    Loss,
+    /// The solver's update.
+    Update,
+}
+
 /// A direction of a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Direction {
+pub(crate) enum Direction {
     /// From images to logits.
     Forward,
     /// From the loss to the weights.
     Backward,
 }
 
-/// Time that an operator took.
+/// Time that a part took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OperatorTime {
+pub struct PartTime {
     /// All forward passes.
     pub forward: Duration,
     /// All backward passes.
     pub backward: Duration,
 }
 
-/// Adds up the time of each operator, by (index of the layer, of the operator). Stands still
-/// until it is started: a training does not ask.
+/// Adds up the time of each part of an iteration. Stands still until it is started: a training
+/// does not ask.
 #[derive(Debug, Default)]
-pub struct Clock(Option<Mutex<BTreeMap<(usize, usize), OperatorTime>>>);
+pub struct Clock(Option<Mutex<BTreeMap<Part, PartTime>>>);
 
 impl Clock {
     /// A clock that goes.
@@ -37,18 +53,13 @@ impl Clock {
     }
 
     /// Does `body`, and notes how long it took.
-    pub(super) fn time<R>(
-        &self,
-        operator: (usize, usize),
-        direction: Direction,
-        body: impl FnOnce() -> R,
-    ) -> R {
+    pub(crate) fn time<R>(&self, part: Part, direction: Direction, body: impl FnOnce() -> R) -> R {
         let Some(times) = &self.0 else { return body() };
         let started = Instant::now();
         let result = body();
         let elapsed = started.elapsed();
         let mut times = times.lock().expect("nobody panics while they hold it");
-        let time = times.entry(operator).or_default();
+        let time = times.entry(part).or_default();
         match direction {
             Direction::Forward => time.forward += elapsed,
             Direction::Backward => time.backward += elapsed,
@@ -56,9 +67,9 @@ impl Clock {
         result
     }
 
-    /// The times so far, in the order of layers and operators.
+    /// The times so far, in the order of an iteration.
     #[must_use]
-    pub fn times(&self) -> BTreeMap<(usize, usize), OperatorTime> {
+    pub fn times(&self) -> BTreeMap<Part, PartTime> {
         let times =
             self.0.as_ref().map(|times| times.lock().expect("nobody panics while they hold it").clone());
         times.unwrap_or_default()

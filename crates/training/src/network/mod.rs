@@ -10,7 +10,8 @@ mod init;
 mod step;
 
 pub use build::{Operator, build_operators};
-pub use clock::{Clock, OperatorTime};
+pub(crate) use clock::Direction;
+pub use clock::{Clock, Part, PartTime};
 pub use init::{initial_parameters, random_parameters};
 pub use step::{DropoutDraw, Trace};
 

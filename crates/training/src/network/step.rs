@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor};
 use selffer_core::stream::Streams;
 
-use super::{Layer, Network, Operator, clock::Direction};
+use super::{Direction, Layer, Network, Operator, Part};
 use crate::{
     ops::{Activation, dropout::Dropout, linear, relu},
     weights::Parameters,
@@ -94,9 +94,7 @@ impl Network {
         }
         Ok(())
     }
-}
 
-impl Network {
     fn layer_forward(
         &self,
         layer_index: usize,
@@ -106,9 +104,8 @@ impl Network {
     ) -> Result<Tensor> {
         let layer = &self.layers[layer_index];
         for (index, operator) in layer.operators.iter().enumerate() {
-            let output = self
-                .clock
-                .time((layer_index, index), Direction::Forward, || layer.apply(operator, &x, draw))?;
+            let part = Part::Operator { layer: layer_index, operator: index };
+            let output = self.clock.time(part, Direction::Forward, || layer.apply(operator, &x, draw))?;
             let input = std::mem::replace(&mut x, output);
             if let Some(trace) = trace.as_deref_mut() {
                 trace.push(Ends { input, output: x.clone() });
@@ -127,12 +124,13 @@ impl Network {
         into: &Parameters,
     ) -> Result<Option<Tensor>> {
         let layer = &self.layers[layer_index];
+        let part = |operator| Part::Operator { layer: layer_index, operator };
         let is_pooled = matches!(layer.operators.get(1), Some(Operator::MaxPool(_)));
         for index in (1..layer.operators.len()).rev() {
             let Some(ends) = trace.pop() else {
                 candle_core::bail!("the trace is not of this layer");
             };
-            gradient = self.clock.time((layer_index, index), Direction::Backward, || {
+            gradient = self.clock.time(part(index), Direction::Backward, || {
                 if index == 1 && is_pooled {
                     // A window's gradient goes to its maximum alone, so the rectifier below
                     // can be undone, and the bias have its sum, where the values are fewer.
@@ -144,7 +142,7 @@ impl Network {
         let Some(ends) = trace.pop() else {
             candle_core::bail!("the trace is not of this layer");
         };
-        self.clock.time((layer_index, 0), Direction::Backward, || {
+        self.clock.time(part(0), Direction::Backward, || {
             if !is_pooled {
                 layer.before_activation(&gradient, &ends.output, into)?;
             }

@@ -1,6 +1,6 @@
 //! What a learned operator does to its result before anybody sees it.
 
-use super::{simd::wide, tile::Finish};
+use super::{relu::rectified, simd::wide, tile::Finish};
 
 /// Applied where the result is made, which saves a pass over it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl Activation {
         wide(|| {
             for (y, bias) in y.iter_mut().zip(bias) {
                 let sum = *y + bias;
-                *y = if self == Self::Rectifier && sum <= 0.0 { 0.0 } else { sum };
+                *y = if self == Self::Rectifier { rectified(sum) } else { sum };
             }
         });
     }

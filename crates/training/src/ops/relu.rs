@@ -24,6 +24,13 @@ pub fn backward_in_place(gradient: &Tensor, y: &Tensor) -> Result<()> {
     gradient.inplace_op2(y, &Backward)
 }
 
+/// 0 where a value is 0 or less, else the value. Written so that not-a-number passes and is
+/// noticed in the loss.
+#[inline(always)]
+pub(super) fn rectified(value: f32) -> f32 {
+    if value <= 0.0 { 0.0 } else { value }
+}
+
 struct Forward;
 
 impl InplaceOp1 for Forward {
@@ -34,8 +41,7 @@ impl InplaceOp1 for Forward {
     fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
         for_each_piece(values_mut(storage, layout)?, |_, piece| {
             for value in piece {
-                // Written so that not-a-number passes and is noticed in the loss.
-                *value = if *value <= 0.0 { 0.0 } else { *value };
+                *value = rectified(*value);
             }
         });
         Ok(())

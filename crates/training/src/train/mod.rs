@@ -4,6 +4,7 @@
 //! or stop it. Whatever is stopped can be resumed from its checkpoint and ends with the
 //! same bits. Losses are read only now and then, so that a device is not waited for.
 
+mod iteration;
 mod run;
 mod start;
 mod timing;
@@ -15,6 +16,7 @@ use selffer_core::{
 };
 use selffer_data::{Pack, weights::Weights};
 
+pub(crate) use self::iteration::iterate;
 use self::{run::Run, timing::Timing};
 use crate::{checkpoint::Checkpoint, device::Device, error::TrainError};
 

@@ -11,7 +11,7 @@ use selffer_core::{
 };
 use selffer_data::{Pack, Selection};
 
-use super::{Training, start::begin};
+use super::{Training, iterate, start::begin};
 use crate::{
     checkpoint::{Checkpoint, CheckpointLayer, LossSum},
     copy,
@@ -19,7 +19,6 @@ use crate::{
     evaluate::{Evaluation, evaluate, test_batch},
     images::{Feed, TrainingImages},
     network::{DropoutDraw, Network, build_operators},
-    ops::softmax_loss,
     solver::{Rates, Sgd},
     weights::{HostTensor, digest_of_all},
 };
@@ -124,12 +123,7 @@ impl<'a> Run<'a> {
         let rates = Rates::at(&spec.recipe, *iteration);
         let loss = pool.install(|| {
             let batch = training.batch(feed, *iteration)?;
-            let (logits, trace) = network.forward(&batch.images, draw)?;
-            let loss = softmax_loss::mean_loss(&logits, &batch.labels)?;
-            let gradient = softmax_loss::gradient(&logits, &batch.labels)?;
-            network.backward(trace, gradient, draw, solver.gradients())?;
-            solver.update(rates)?;
-            Ok(loss)
+            iterate(network, solver, &batch, (draw, rates))
         });
         self.unread.push(loss.map_err(failed)?);
         self.iteration += 1;

@@ -12,20 +12,18 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use clap::{ArgGroup, Args, ValueEnum};
+use clap::{Args, ValueEnum};
 use selffer_core::network::{self, Network};
 use selffer_training::{
-    DeviceRequest,
     bench::{Bench, Measured, OperatorSeconds, bench},
     device_kind, select_device,
 };
 use serde::Serialize;
 
-use crate::config;
+use crate::config::OneDevice;
 
 /// What the user typed.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("device").required(true).args(["cpu", "gpu"])))]
 pub struct BenchArguments {
     /// A preset
     #[arg(long, value_name = "NAME", required_unless_present = "network_file")]
@@ -48,15 +46,8 @@ pub struct BenchArguments {
     /// Iterations whose time counts
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     iterations: u32,
-    /// Measure the processor
-    #[arg(long)]
-    cpu: bool,
-    /// Threads to compute with on the processor [default: all it has]
-    #[arg(long, value_name = "N", conflicts_with = "gpu", value_parser = clap::value_parser!(u32).range(1..=1024))]
-    threads: Option<u32>,
-    /// Measure this GPU, by CUDA index
-    #[arg(long, value_name = "INDEX")]
-    gpu: Option<u32>,
+    #[command(flatten)]
+    device: OneDevice,
     /// How the result looks
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: OutputFormat,
@@ -117,7 +108,8 @@ struct Operator {
 /// There is no such network or device, the network does not take such images or so many
 /// frozen layers, or there is not enough memory.
 pub fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
-    let device = select_device(arguments.gpu.map_or(DeviceRequest::Cpu, DeviceRequest::Gpu))?;
+    let device = arguments.device.device();
+    let kind = device_kind(select_device(device.request())?);
     let network = network(arguments)?;
     let layer_count = network.layer_count();
     ensure!(
@@ -126,18 +118,17 @@ pub fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
         arguments.frozen,
         network.name
     );
-    let threads = config::threads(arguments.threads);
     let asked = Bench {
         channels: arguments.channels,
         outputs: arguments.outputs,
         batch: arguments.batch,
         frozen: arguments.frozen,
-        threads,
+        threads: device.threads(),
         iterations: arguments.iterations,
         network,
     };
     let measured = bench(&asked)?;
-    let report = report(&asked, measured, device_kind(device));
+    let report = report(&asked, measured, kind);
     let text = match arguments.output {
         OutputFormat::Table => table::text(&report),
         OutputFormat::Json => serde_json::to_string(&report).context("cannot write JSON")? + "\n",

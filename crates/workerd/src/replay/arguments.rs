@@ -2,31 +2,20 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args};
+use clap::Args;
 
-use crate::{
-    config::{self, cache_folder},
-    protocol::Device,
-};
+use crate::config::{OneDevice, cache_folder};
 
 /// What the user typed about a replay.
 #[derive(Args, Debug)]
-#[command(group(ArgGroup::new("device").required(true).args(["cpu", "gpu"])))]
 pub struct ReplayArguments {
     /// [STUDY:]NAME of a job, or at least 8 digits of its key
     pub(super) job: String,
     /// Stop after so many iterations [default: at the end of the recipe]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) iterations: Option<u32>,
-    /// Train on the processor
-    #[arg(long)]
-    cpu: bool,
-    /// Threads to train with on the processor [default: all it has]
-    #[arg(long, value_name = "N", conflicts_with = "gpu", value_parser = clap::value_parser!(u32).range(1..=1024))]
-    threads: Option<u32>,
-    /// Train on this GPU, by CUDA index
-    #[arg(long, value_name = "INDEX")]
-    gpu: Option<u32>,
+    #[command(flatten)]
+    pub(super) device: OneDevice,
     /// Address of the coordinator
     #[arg(long, env = "SELFFER_COORDINATOR", value_name = "URL", default_value = "http://127.0.0.1:7070")]
     pub(super) coordinator: String,
@@ -42,14 +31,6 @@ pub struct ReplayArguments {
 }
 
 impl ReplayArguments {
-    /// What to train on.
-    pub(super) fn device(&self) -> Device {
-        if let Some(index) = self.gpu {
-            return Device::Gpu { index };
-        }
-        Device::Cpu { threads: config::threads(self.threads) }
-    }
-
     /// The folder of all replays' folders.
     pub(super) fn base(&self) -> anyhow::Result<PathBuf> {
         let scratch = self.scratch_dir.clone().map_or_else(cache_folder, Ok)?;
@@ -62,7 +43,10 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::config::{Arguments, Command};
+    use crate::{
+        config::{Arguments, Command},
+        protocol::Device,
+    };
 
     fn replay(line: &str) -> Result<ReplayArguments, clap::Error> {
         let words = ["workerd", "replay"].into_iter().chain(line.split_whitespace());
@@ -77,9 +61,9 @@ mod tests {
         let arguments =
             replay("demo:random-0/A3B --iterations 40 --cpu --threads 3 --scratch-dir s").unwrap();
         assert_eq!((arguments.job.as_str(), arguments.iterations), ("demo:random-0/A3B", Some(40)));
-        assert_eq!(arguments.device(), Device::Cpu { threads: 3 });
+        assert_eq!(arguments.device.device(), Device::Cpu { threads: 3 });
         assert_eq!(arguments.base().unwrap(), PathBuf::from("s/replay"));
-        assert_eq!(replay("x/y --gpu 1").unwrap().device(), Device::Gpu { index: 1 });
+        assert_eq!(replay("x/y --gpu 1").unwrap().device.device(), Device::Gpu { index: 1 });
         for wrong in
             ["--cpu", "x/y", "x/y --cpu --gpu 0", "x/y --cpu --iterations 0", "x/y --gpu 0 --threads 2"]
         {

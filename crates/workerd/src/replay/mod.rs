@@ -191,7 +191,7 @@ impl Replaying<'_> {
             imported: inputs.imported.as_ref().map(|imported| imported.folder.clone()),
             // Always from the start: a checkpoint would be taken on trust.
             resume: Vec::new(),
-            device: self.arguments.device(),
+            device: self.arguments.device.device(),
             checkpoint_every_ms: None,
             folder: self.room.path().to_owned(),
         }

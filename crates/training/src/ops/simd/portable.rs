@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::Simd;
+use crate::ops::relu::rectified;
 
 /// Four values.
 pub(in super::super) struct Portable;
@@ -47,6 +48,6 @@ unsafe impl Simd for Portable {
 
     #[inline(always)]
     unsafe fn rectified(vector: [f32; 4]) -> [f32; 4] {
-        vector.map(|value| if value <= 0.0 { 0.0 } else { value })
+        vector.map(rectified)
     }
 }
