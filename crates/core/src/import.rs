@@ -149,10 +149,7 @@ impl ImportManifest {
     #[must_use]
     pub fn files(&self) -> Vec<(String, u64)> {
         match self {
-            Self::Pack(pack) => {
-                let shards = pack.train.shards.iter().chain(&pack.validation.shards);
-                shards.map(|shard| (shard.file.clone(), shard.bytes)).collect()
-            }
+            Self::Pack(pack) => pack.shards().map(|shard| (shard.file.clone(), shard.bytes)).collect(),
             Self::Weights(weights) => {
                 let layers = weights.layers.iter().enumerate();
                 layers.map(|(index, layer)| (layer_file(index, &layer.name), layer.bytes)).collect()

@@ -20,6 +20,6 @@ pub mod shards;
 pub mod weights;
 
 pub use mean_image::mean_image;
-pub use pack::{Images, ManifestProblem, Pack, PackError, read_manifest};
+pub use pack::{ImageBuffer, Images, ManifestProblem, Pack, PackError, read_manifest};
 pub use partial::WriteError;
 pub use select::{Selection, select};

@@ -7,7 +7,7 @@ use selffer_core::{
     job::FailureClass,
     network::ShapeError,
 };
-use selffer_data::weights::WeightsError;
+use selffer_data::{PackError, weights::WeightsError};
 
 use crate::checkpoint::CheckpointError;
 
@@ -31,6 +31,9 @@ pub enum TrainError {
         /// The one that was handed in.
         found: Digest,
     },
+    /// An image cannot be read.
+    #[error(transparent)]
+    Images(#[from] PackError),
     /// The network does not fit the images.
     #[error(transparent)]
     Shape(#[from] ShapeError),
@@ -204,6 +207,7 @@ impl TrainError {
             | Self::ResumeShape { .. }
             | Self::ResumeDevice { .. }
             | Self::Threads { .. }
+            | Self::Images(_)
             | Self::Weights(_)
             | Self::Checkpoint(_)
             | Self::Observer { .. } => FailureClass::Infrastructure,

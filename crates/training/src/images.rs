@@ -6,14 +6,14 @@
 
 mod sequence;
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Device, Error, Result, Tensor};
 use rayon::prelude::*;
 use selffer_core::{
     recipe::Recipe,
     spec::{ImageShape, JobSpec},
     stream::Streams,
 };
-use selffer_data::{Images, Selection};
+use selffer_data::{ImageBuffer, Images, Selection};
 
 use self::sequence::Sequence;
 
@@ -85,9 +85,11 @@ impl Feed {
         let channels = self.shape.channels as usize;
         let mut values = vec![0.0; positions.len() * self.side * self.side * channels];
         let places = values.par_chunks_mut(self.side * self.side * channels).zip(positions).enumerate();
-        places.for_each(|(index, (values, &position))| {
-            self.write(images.image(selection.indices[position] as usize), view(index), values);
-        });
+        places.try_for_each_init(ImageBuffer::default, |buffer, (index, (values, &position))| {
+            let image = images.image(selection.indices[position] as usize, buffer).map_err(Error::wrap)?;
+            self.write(image, view(index), values);
+            Ok::<_, Error>(())
+        })?;
         let labels: Vec<u32> = positions.iter().map(|&position| selection.labels[position]).collect();
         let shape = (positions.len(), self.side, self.side, channels);
         Ok(Batch {

@@ -14,7 +14,7 @@ use selffer_artifacts::cut_bytes;
 use selffer_core::{
     artifact::{Manifest, Object},
     import::{ImportKind, ImportManifest},
-    pack::{Class, PackManifest, SCHEMA, Shard, Subset},
+    pack::{Class, Encoding, PackManifest, SCHEMA, Shard, Subset},
     spec::{Half, ImageShape},
 };
 use selffer_proto::{
@@ -179,7 +179,6 @@ fn log_of(folder: &Path) -> String {
 
 /// A pack of 4 classes and 28×28 pixels whose shards' bytes are these.
 pub(crate) fn pack(train: &[u8], validation: &[u8]) -> (PackManifest, Manifest) {
-    let class = |name: &str| Class { name: name.into(), wnid: None };
     let subset = |object: &Object, bytes: &[u8]| Subset {
         images_per_class: vec![100; 4],
         shards: vec![Shard {
@@ -194,7 +193,9 @@ pub(crate) fn pack(train: &[u8], validation: &[u8]) -> (PackManifest, Manifest) 
     let manifest = PackManifest {
         schema: SCHEMA.into(),
         image: ImageShape { height: 28, width: 28, channels: 1 },
-        classes: ["bag", "boot", "coat", "shirt"].map(class).into(),
+        preparation: None,
+        encoding: Encoding::Pixels,
+        classes: ["bag", "boot", "coat", "shirt"].map(Class::named).into(),
         groupings: [("leather-cloth".to_owned(), vec![Half::A, Half::A, Half::B, Half::B])].into(),
         train: subset(&objects[0], train),
         validation: subset(&objects[1], validation),

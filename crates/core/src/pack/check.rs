@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{PackManifest, SCHEMA, Subset};
+use super::{Encoding, PackManifest, Preparation, SCHEMA, Subset};
 use crate::{ids::Name, spec::Half};
 
 /// Classes of one pack; far above any image set.
@@ -30,6 +30,26 @@ pub enum PackManifestError {
         width: u32,
         /// Channels.
         channels: u32,
+    },
+    /// Images of another shape than the pictures were prepared for.
+    #[error(
+        "images of {height}×{width} pixels and {channels} channels were not prepared with {preparation:?}"
+    )]
+    Preparation {
+        /// Rows.
+        height: u32,
+        /// Columns.
+        width: u32,
+        /// Channels.
+        channels: u32,
+        /// As given.
+        preparation: Preparation,
+    },
+    /// A quality that JPEG does not have.
+    #[error("encoding: jpeg quality {quality} is not in 1 to 100")]
+    Quality {
+        /// As given.
+        quality: u8,
     },
     /// No classes, or too many.
     #[error("{count} classes; a pack has 2 to {CLASSES_MAX}")]
@@ -83,6 +103,7 @@ impl PackManifest {
         if !side.contains(&height) || !side.contains(&width) || !matches!(channels, 1 | 3) {
             return Err(PackManifestError::Image { height, width, channels });
         }
+        self.check_making()?;
         let classes = self.classes.len();
         if !(2..=CLASSES_MAX).contains(&classes) {
             return Err(PackManifestError::Classes { count: classes });
@@ -97,9 +118,27 @@ impl PackManifest {
         self.check_shard_files()
     }
 
+    fn check_making(&self) -> Result<(), PackManifestError> {
+        if let Encoding::Jpeg { quality } = self.encoding
+            && !(1..=100).contains(&quality)
+        {
+            return Err(PackManifestError::Quality { quality });
+        }
+        let (height, width, channels) = (self.image.height, self.image.width, self.image.channels);
+        match self.preparation {
+            Some(preparation)
+                if (height, width, channels)
+                    != (preparation.side, preparation.side, preparation.channels.count()) =>
+            {
+                Err(PackManifestError::Preparation { height, width, channels, preparation })
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn check_shard_files(&self) -> Result<(), PackManifestError> {
         let mut files = BTreeSet::new();
-        for shard in self.train.shards.iter().chain(&self.validation.shards) {
+        for shard in self.shards() {
             if shard.file.parse::<Name>().is_err() || !files.insert(&shard.file) {
                 return Err(PackManifestError::ShardFile { file: shard.file.chars().take(128).collect() });
             }
@@ -123,7 +162,7 @@ mod tests {
     use super::*;
     use crate::{
         ids::Digest,
-        pack::{Class, Shard},
+        pack::{ChannelOrder, Class, Resize, Shard},
         spec::ImageShape,
     };
 
@@ -133,11 +172,12 @@ mod tests {
     }
 
     fn manifest() -> PackManifest {
-        let class = |name: &str| Class { name: name.into(), wnid: None };
         PackManifest {
             schema: SCHEMA.into(),
             image: ImageShape { height: 28, width: 28, channels: 1 },
-            classes: vec![class("bag"), class("boot")],
+            preparation: None,
+            encoding: Encoding::Pixels,
+            classes: vec![Class::named("bag"), Class::named("boot")],
             groupings: [("manmade-natural".to_owned(), vec![Half::A, Half::B])].into(),
             train: subset("train-00000.safetensors", 10),
             validation: subset("validation-00000.safetensors", 4),
@@ -151,10 +191,15 @@ mod tests {
 
     #[test]
     fn each_contradiction_is_found() {
-        let cases: [fn(&mut PackManifest); 8] = [
+        let cases: [fn(&mut PackManifest); 10] = [
             |pack| pack.schema = "other".into(),
             |pack| pack.image.channels = 2,
             |pack| pack.image.width = 0,
+            |pack| pack.encoding = Encoding::Jpeg { quality: 0 },
+            |pack| {
+                let (resize, channels) = (Resize::Squash, ChannelOrder::Rgb);
+                pack.preparation = Some(Preparation { resize, side: 28, channels });
+            },
             |pack| pack.classes.truncate(1),
             |pack| pack.groupings.values_mut().for_each(|halves| halves[0] = Half::W),
             |pack| pack.train.images_per_class[0] += 1,

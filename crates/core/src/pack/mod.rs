@@ -1,11 +1,13 @@
 //! Packs: image sets in our on-disk form, described.
 //!
-//! A pack is a folder with `manifest.json` and safetensors shards
-//! `{images: u8 [N, H, W, C], labels: u32 [N]}`. Its digest is that of the canonical JSON
-//! of its manifest, which holds the digest of every shard; names are given elsewhere.
+//! A pack is a folder with `manifest.json` and safetensors shards of images and labels, in one
+//! of two forms ([`Encoding`]). Its digest is that of the canonical JSON of its manifest, which
+//! holds the digest of every shard; names are given elsewhere.
 
 mod check;
 mod facts;
+pub mod ilsvrc2012;
+mod preparation;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +20,7 @@ use crate::{
 
 pub use check::PackManifestError;
 pub use facts::{PackFacts, WELL_KNOWN};
+pub use preparation::{ChannelOrder, Encoding, Preparation, Resize};
 
 /// File name of the manifest in a pack's folder.
 pub const MANIFEST_FILE: &str = "manifest.json";
@@ -32,6 +35,14 @@ pub struct PackManifest {
     pub schema: String,
     /// Shape of every image.
     pub image: ImageShape,
+    // These two are left out where they say nothing: digests from before there were such packs
+    // stay what they are.
+    /// What was done to pictures to make them images of one shape; none where they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preparation: Option<Preparation>,
+    /// How the shards hold the images.
+    #[serde(default, skip_serializing_if = "Encoding::is_pixels")]
+    pub encoding: Encoding,
     /// The class table, by class index.
     pub classes: Vec<Class>,
     /// Groupings: for each class index its half, A or B.
@@ -51,6 +62,17 @@ pub struct Class {
     /// WordNet id, where the set has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wnid: Option<String>,
+    /// The coarser class that it belongs to, where the set has such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub superclass: Option<String>,
+}
+
+impl Class {
+    /// A class of which nothing is known but its name.
+    #[must_use]
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), wnid: None, superclass: None }
+    }
 }
 
 /// The training or the validation images.
@@ -86,6 +108,11 @@ impl Subset {
 }
 
 impl PackManifest {
+    /// Training shards, then validation shards.
+    pub fn shards(&self) -> impl Iterator<Item = &Shard> {
+        self.train.shards.iter().chain(&self.validation.shards)
+    }
+
     /// The pack's name for machines.
     #[must_use]
     pub fn digest(&self) -> Digest {

@@ -38,6 +38,10 @@ pub struct Images {
     image_bytes: usize,
 }
 
+/// Room for one decoded image; whoever reads many keeps it from one to the next.
+#[derive(Debug, Default)]
+pub struct ImageBuffer {}
+
 impl Pack {
     /// Opens the pack in this folder.
     ///
@@ -138,14 +142,16 @@ impl Images {
         self.image_bytes
     }
 
-    /// Pixels of one image, `[H, W, C]`.
+    /// Pixels of one image, `[H, W, C]`: mapped, or decoded into the buffer.
+    ///
+    /// # Errors
+    /// The image is coded and cannot be decoded.
     ///
     /// # Panics
     /// If `index` is not below [`Images::len`].
-    #[must_use]
-    pub fn image(&self, index: usize) -> &[u8] {
+    pub fn image<'a>(&'a self, index: usize, _buffer: &'a mut ImageBuffer) -> Result<&'a [u8], PackError> {
         let (shard, index) = self.locate(index);
-        shard.image(index)
+        Ok(shard.image(index))
     }
 
     /// Class of one image, an index into the manifest's classes.

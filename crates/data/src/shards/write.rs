@@ -11,7 +11,7 @@ use std::{
 use selffer_core::{
     identity::canonical_json,
     ids::Digest,
-    pack::{Class, MANIFEST_FILE, PackManifest, SCHEMA, Shard, Subset},
+    pack::{Class, Encoding, MANIFEST_FILE, PackManifest, SCHEMA, Shard, Subset},
     spec::{Half, ImageShape},
 };
 
@@ -79,7 +79,9 @@ impl PackWriter {
         validation: Subset,
     ) -> Result<PackManifest, WriteError> {
         let schema = SCHEMA.to_owned();
-        let manifest = PackManifest { schema, image: self.image, classes, groupings, train, validation };
+        let (image, preparation, encoding) = (self.image, None, Encoding::Pixels);
+        let manifest =
+            PackManifest { schema, image, preparation, encoding, classes, groupings, train, validation };
         self.partial.write(MANIFEST_FILE, canonical_json(&manifest).as_bytes())?;
         self.partial.finish()?;
         Ok(manifest)

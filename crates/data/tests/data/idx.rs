@@ -4,7 +4,7 @@ use std::fs;
 
 use selffer_core::spec::ImageShape;
 use selffer_data::{
-    Pack,
+    ImageBuffer, Pack,
     import::{
         Progress,
         idx::{IdxSource, import},
@@ -24,7 +24,7 @@ fn a_pack_holds_the_images_and_labels_of_its_files() {
     assert_eq!(pack.train().len(), 12);
     assert_eq!(pack.validation().len(), 4);
     for index in 0..12 {
-        assert_eq!(pack.train().image(index), tiny::image(index));
+        assert_eq!(pack.train().image(index, &mut ImageBuffer::default()).unwrap(), tiny::image(index));
         assert_eq!(pack.train().label(index), u32::from(tiny::TRAIN_LABELS[index]));
     }
     assert_eq!(pack.manifest().train.images_per_class, [3, 3, 3, 3]);

@@ -35,7 +35,7 @@ fn no_class_has_no_images_and_a_mean_of_zero() {
     let selection = select(pack.train(), &[], ImagesPerClass::All);
 
     assert!(selection.is_empty());
-    assert_eq!(mean_image(pack.train(), &selection), [0.0; 6]);
+    assert_eq!(mean_image(pack.train(), &selection).unwrap(), [0.0; 6]);
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn the_mean_image_is_the_mean_of_each_pixel() {
     let pack = Pack::open(&path).unwrap();
     let selection = Selection { indices: vec![0, 1, 4], labels: vec![0, 0, 0] };
 
-    let mean = mean_image(pack.train(), &selection);
+    let mean = mean_image(pack.train(), &selection).unwrap();
 
     // Images 0, 1 and 4 begin at 0, 10 and 40.
     let expected: Vec<f32> = (0..6).map(|pixel| (50.0 / 3.0 + f64::from(pixel)) as f32).collect();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use selffer_core::{
     ids::Digest,
     import::{ImportKind, ImportManifest},
-    pack::{self, Class, PackManifest, Subset},
+    pack::{self, Class, Encoding, PackManifest, Subset},
     spec::ImageShape,
     weights::{self, WeightsLayer, WeightsManifest},
 };
@@ -18,7 +18,9 @@ fn pack(class: &str) -> ImportManifest {
     ImportManifest::Pack(PackManifest {
         schema: pack::SCHEMA.to_owned(),
         image: ImageShape { height: 28, width: 28, channels: 1 },
-        classes: vec![Class { name: class.to_owned(), wnid: None }],
+        preparation: None,
+        encoding: Encoding::Pixels,
+        classes: vec![Class::named(class)],
         groupings: BTreeMap::new(),
         train: subset.clone(),
         validation: subset,

@@ -47,10 +47,10 @@ pub(super) fn begin(training: &mut Training<'_>) -> Result<Beginning, TrainError
     let first = || first_checkpoint(training, &start, &images);
     let checkpoint = match &training.resume {
         Some(checkpoint) => {
-            check_resume(&first(), checkpoint, spec)?;
+            check_resume(&first()?, checkpoint, spec)?;
             checkpoint.clone()
         }
-        None => first(),
+        None => first()?,
     };
     training.resume = None;
     Ok(Beginning { checkpoint, start, training: images, validation })
@@ -90,7 +90,11 @@ fn check_precision(precision: Precision, device: Device) -> Result<(), TrainErro
 }
 
 /// The checkpoint of iteration 0.
-fn first_checkpoint(training: &Training<'_>, start: &Start, images: &Selection) -> Checkpoint {
+fn first_checkpoint(
+    training: &Training<'_>,
+    start: &Start,
+    images: &Selection,
+) -> Result<Checkpoint, TrainError> {
     let spec = training.spec;
     let frozen = usize::from(spec.treatment.layers_frozen);
     let layers = spec.network.layers.iter().zip(&start.parameters).enumerate();
@@ -99,7 +103,7 @@ fn first_checkpoint(training: &Training<'_>, start: &Start, images: &Selection) 
         parameters: parameters.clone(),
         momentum: (index >= frozen).then(|| parameters.zeros_like()),
     });
-    Checkpoint {
+    Ok(Checkpoint {
         key: job_key(spec),
         iteration: 0,
         device_kind: device_kind(training.device),
@@ -109,22 +113,22 @@ fn first_checkpoint(training: &Training<'_>, start: &Start, images: &Selection) 
         tests: Vec::new(),
         training_s: 0.0,
         testing_s: 0.0,
-        mean: mean(spec, training.pack, images),
+        mean: mean(spec, training.pack, images)?,
         layers: layers.collect(),
-    }
+    })
 }
 
 /// The mean image that the recipe asks for; a network without a source has its own.
-fn mean(spec: &JobSpec, pack: &Pack, target: &Selection) -> HostTensor {
+fn mean(spec: &JobSpec, pack: &Pack, target: &Selection) -> Result<HostTensor, TrainError> {
     let values = match (spec.recipe.mean_image, &spec.source) {
         (MeanImage::Source, Some(source)) => {
             let images = select(pack.train(), &source.classes.indices, source.images_per_class);
-            mean_image(pack.train(), &images)
+            mean_image(pack.train(), &images)?
         }
-        _ => mean_image(pack.train(), target),
+        _ => mean_image(pack.train(), target)?,
     };
     let shape = [spec.image.height, spec.image.width, spec.image.channels];
-    HostTensor { shape: shape.map(|length| length as usize).to_vec(), values }
+    Ok(HostTensor { shape: shape.map(|length| length as usize).to_vec(), values })
 }
 
 /// Checks that a checkpoint continues what `first` begins.

@@ -40,7 +40,7 @@ pub(crate) fn pack(height: u32, width: u32) -> Pack {
         writer.write_subset(images).unwrap()
     };
     let (train, validation) = (subset("train", 0, IMAGES[0]), subset("validation", 1 << 20, IMAGES[1]));
-    let classes = ["rows", "columns", "up", "down"].map(|name| Class { name: name.to_owned(), wnid: None });
+    let classes = ["rows", "columns", "up", "down"].map(Class::named);
     writer.finish(classes.into(), BTreeMap::new(), train, validation).unwrap();
     // Mapped files stay readable after the folder is removed.
     Pack::open(&out).unwrap()

@@ -115,7 +115,7 @@ fn images_per_class_limit_training_and_mean_but_not_the_test() {
     let (result, checkpoint) = trained(&few, None);
     assert_eq!(result.test.images, 22);
     let selection = select(PACK.train(), &[0, 2], ImagesPerClass::First(2));
-    assert_eq!(checkpoint.mean.values, selffer_data::mean_image(PACK.train(), &selection));
+    assert_eq!(checkpoint.mean.values, selffer_data::mean_image(PACK.train(), &selection).unwrap());
 }
 
 fn refused(spec: &JobSpec, source: Option<&Checkpoint>) -> TrainError {

@@ -95,7 +95,7 @@ pub fn import(
     let mut writer = PackWriter::create(out, image)?;
     let train = train.write(&mut writer, class_names.len(), progress)?;
     let validation = validation.write(&mut writer, class_names.len(), progress)?;
-    let classes = class_names.into_iter().map(|name| Class { name, wnid: None }).collect();
+    let classes = class_names.into_iter().map(Class::named).collect();
     Ok(writer.finish(classes, std::collections::BTreeMap::new(), train, validation)?)
 }
 

@@ -64,7 +64,7 @@ pub fn import(
     let mut writer = PackWriter::create(out, IMAGE)?;
     let train = train.write(&mut writer, progress)?;
     let validation = validation.write(&mut writer, progress)?;
-    let classes = names.into_iter().map(|name| Class { name, wnid: None }).collect();
+    let classes = names.into_iter().map(Class::named).collect();
     Ok(writer.finish(classes, facts.groupings, train, validation)?)
 }
 
