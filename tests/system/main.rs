@@ -11,6 +11,7 @@ mod faults;
 mod imports;
 mod ladder;
 mod mistakes;
+mod placement;
 mod reclaim;
 mod reference;
 mod sharing;

@@ -8,7 +8,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::Status;
 
-use crate::{config::Timing, dispatcher::DispatcherHandle, heartbeat_pace::HeartbeatPace};
+use crate::{
+    config::Timing, dispatcher::DispatcherHandle, heartbeat_pace::HeartbeatPace, pack_rooms::PackRooms,
+};
 
 /// Chunks that are received at a time; each is held in memory, 8 MiB at most.
 const CHUNK_UPLOADS_AT_A_TIME: usize = 32;
@@ -29,6 +31,8 @@ pub(crate) struct Coordinator {
     pub(crate) uploads: Semaphore,
     /// How often workers report.
     pub(crate) heartbeat_pace: HeartbeatPace,
+    /// What workers said of packs.
+    pub(crate) pack_rooms: PackRooms,
     acts: TaskTracker,
     changes: watch::Sender<u64>,
 }
@@ -50,6 +54,7 @@ impl Coordinator {
             stopping,
             uploads: Semaphore::new(CHUNK_UPLOADS_AT_A_TIME),
             heartbeat_pace: HeartbeatPace::default(),
+            pack_rooms: PackRooms::default(),
             acts: TaskTracker::new(),
             changes: watch::Sender::new(0),
         })

@@ -16,7 +16,7 @@ use futures_util::{StreamExt, stream};
 use selffer_core::{
     ids::{Claim, ClaimId, Digest, JobId, SessionId},
     limits::{CANDIDATES_MAX, DISPATCH_SCAN_MS},
-    placement::{Candidate, WaitingWorker, assign},
+    placement::{Candidate, PackRoom, WaitingWorker, assign},
 };
 use selffer_storage::{Assignment, NewClaim, Store, StoreError};
 use tokio::{
@@ -42,6 +42,8 @@ pub(crate) struct Wish {
     pub(crate) claim_id: ClaimId,
     /// Weights that the worker has at hand.
     pub(crate) cached: BTreeSet<Digest>,
+    /// Packs that it has or could take in.
+    pub(crate) room: PackRoom,
     /// How long it waits.
     pub(crate) wait: Duration,
 }
@@ -148,7 +150,10 @@ async fn dispatch(store: &Store, waiting: &mut Vec<Waiting>) -> Result<(), Store
         if waiting.is_empty() {
             return Ok(());
         }
-        let mut candidates = store.candidates(CANDIDATES_MAX).await?;
+        // Asked anew in each round: what only those who have a job by now may take must not fill
+        // the list for those who still wait.
+        let room = PackRoom::of_any(waiting.iter().map(|waiting| &waiting.wish.room));
+        let mut candidates = store.candidates_for(&room, CANDIDATES_MAX).await?;
         candidates.retain(|candidate| !taken.contains(&candidate.job_id));
         if candidates.is_empty() {
             return Ok(());
@@ -217,5 +222,6 @@ fn waiting_worker(waiting: &Waiting, now: DateTime<Utc>) -> WaitingWorker {
         session_id: waiting.wish.session_id,
         waiting_since: now - waited,
         cached: waiting.wish.cached.clone(),
+        room: waiting.wish.room.clone(),
     }
 }

@@ -17,6 +17,7 @@ mod dispatcher;
 mod grpc;
 mod heartbeat_pace;
 mod outage;
+mod pack_rooms;
 mod sentence;
 mod serve;
 mod sweeper;

@@ -4,6 +4,7 @@ use selffer_core::{
     ids::{ClaimId, Digest, JobKey},
     interest::Interest,
     job::{Phase, StateKind},
+    placement::NeededPack,
     spec::JobSpec,
 };
 
@@ -46,6 +47,11 @@ pub(crate) fn spec(text: &str) -> Result<JobSpec, StoreError> {
 
 pub(crate) fn digest(bytes: &[u8]) -> Result<Digest, StoreError> {
     Digest::try_from(bytes).map_err(StoreError::corrupt_id("a digest"))
+}
+
+/// What a job reads; the length is from a column that a CHECK keeps from being negative.
+pub(crate) fn needed_pack(bytes_of_digest: &[u8], bytes: i64) -> Result<NeededPack, StoreError> {
+    Ok(NeededPack { digest: digest(bytes_of_digest)?, bytes: from_i64(bytes) })
 }
 
 pub(crate) fn job_key(bytes: &[u8]) -> Result<JobKey, StoreError> {

@@ -95,15 +95,16 @@ impl Store {
         let digest = Digest::of(text.as_bytes());
         let mut tx = self.main.begin().await?;
         sqlx::query!(
-            r#"INSERT INTO imports (digest, kind, manifest, objects)
-               VALUES ($1, $2, $3, $4)
+            r#"INSERT INTO imports (digest, kind, manifest, objects, bytes)
+               VALUES ($1, $2, $3, $4, $5)
                ON CONFLICT (digest) DO UPDATE
-                   SET objects = EXCLUDED.objects
+                   SET objects = EXCLUDED.objects, bytes = EXCLUDED.bytes
                    WHERE imports.published_at IS NULL"#,
             &digest.0[..],
             manifest.kind().as_str(),
             text,
             Json(objects) as _,
+            convert::to_i64("bytes of an import", objects.bytes())?,
         )
         .execute(&mut *tx)
         .await?;

@@ -71,6 +71,13 @@ pub fn memory_bytes() -> u64 {
     kib.and_then(|kib| kib.trim().parse::<u64>().ok()).map_or(0, |kib| kib * 1024)
 }
 
+/// Bytes that we may still write to the disk of this folder; none where it cannot be told.
+#[must_use]
+pub fn free_bytes(folder: &Path) -> Option<u64> {
+    let disk = nix::sys::statvfs::statvfs(folder).ok()?;
+    Some(disk.blocks_available().saturating_mul(disk.fragment_size()))
+}
+
 /// How often the kernel has ended a process for want of memory, here and in this cgroup;
 /// it grows by such a kill. 0 where the kernel does not say.
 #[must_use]

@@ -149,7 +149,7 @@ impl Attempt<'_> {
                 worker: self.place.worker.clone(),
                 claim_id: self.task.claim.claim_id.0.to_vec(),
                 wait_ms: 0,
-                cached_checkpoints: Vec::new(),
+                ..Default::default()
             };
             session.workers().claim(request).await
         });
@@ -243,7 +243,7 @@ impl Attempt<'_> {
         Request {
             key: self.task.key,
             spec: inputs.spec.clone(),
-            pack: folder(&inputs.pack),
+            pack: inputs.pack.folder().to_owned(),
             source: inputs.source.as_ref().map(folder),
             imported: inputs.imported.as_ref().map(folder),
             resume: local.into_iter().chain(inputs.resume.as_ref().map(folder)).collect(),

@@ -3,7 +3,10 @@
 //! An entry is a folder `NAME/` that holds `content/` once it is complete (it appears by a
 //! rename), `content.part/` while it is fetched, and `used`: a number that grows with every
 //! use, so that the least recently used entry is known without a clock. The whole is
-//! bounded; entries in use are never removed to make room. Getting the bytes is [`crate::fetch`]'s.
+//! bounded ([`room`]); entries in use are never removed to make room. Getting the bytes is
+//! [`crate::fetch`]'s.
+
+mod room;
 
 use std::{
     collections::BTreeMap,
@@ -17,6 +20,8 @@ use selffer_core::{
     import::ImportKind,
 };
 
+pub use room::{Coming, Kept, NoRoom};
+
 /// How many checkpoints at hand a claim may name.
 const WEIGHTS_NAMED_MAX: usize = 64;
 
@@ -29,6 +34,11 @@ impl EntryName {
     #[must_use]
     pub fn import(kind: ImportKind, digest: Digest) -> Self {
         Self(format!("{kind}-{digest}"))
+    }
+
+    /// The pack that it is, if it is one.
+    fn pack(&self) -> Option<Digest> {
+        self.0.strip_prefix(ImportKind::Pack.as_str())?.strip_prefix('-')?.parse().ok()
     }
 
     /// The published checkpoint of this id.
@@ -45,6 +55,8 @@ pub struct Cache {
     bytes_max: u64,
     // How many hold each entry at the moment.
     pins: Arc<Mutex<BTreeMap<EntryName, usize>>>,
+    // What is being fetched, and how long it will be.
+    kept: Mutex<Option<(EntryName, u64)>>,
     /// Held while something is fetched, so that nothing is fetched twice at once.
     pub fetching: tokio::sync::Mutex<()>,
 }
@@ -77,18 +89,24 @@ impl Cache {
     /// The folder cannot be made.
     pub fn open(folder: PathBuf, bytes_max: u64) -> io::Result<Self> {
         fs::create_dir_all(&folder)?;
-        Ok(Self { folder, bytes_max, pins: Arc::default(), fetching: tokio::sync::Mutex::default() })
+        let (pins, kept, fetching) = (Arc::default(), Mutex::default(), tokio::sync::Mutex::default());
+        Ok(Self { folder, bytes_max, pins, kept, fetching })
     }
 
     /// The entry, if it is complete; counts as a use.
     #[must_use]
     pub fn get(&self, name: &EntryName) -> Option<Cached> {
-        let folder = self.entry(name).join("content");
-        if !folder.is_dir() {
+        if !self.has(name) {
             return None;
         }
         self.mark_used(name);
-        Some(self.pin(name, folder))
+        Some(self.pin(name, self.entry(name).join("content")))
+    }
+
+    /// Whether the entry is complete; it may be gone when it is asked for.
+    #[must_use]
+    pub fn has(&self, name: &EntryName) -> bool {
+        self.entry(name).join("content").is_dir()
     }
 
     /// The folder in which this entry is to be put together; what an earlier try left is still there.
@@ -155,6 +173,17 @@ impl Cache {
         weights.take(WEIGHTS_NAMED_MAX).collect()
     }
 
+    /// The complete packs and their folders, most recently used first.
+    #[must_use]
+    pub fn packs(&self) -> Vec<(Digest, PathBuf)> {
+        let mut entries = self.entries();
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.used));
+        let complete = entries.into_iter().filter(|entry| self.has(&entry.name));
+        complete
+            .filter_map(|entry| Some((entry.name.pack()?, self.entry(&entry.name).join("content"))))
+            .collect()
+    }
+
     fn entry(&self, name: &EntryName) -> PathBuf {
         self.folder.join(&name.0)
     }
@@ -169,23 +198,6 @@ impl Cache {
         let newest = self.entries().iter().map(|entry| entry.used).max().unwrap_or(0);
         // An entry that cannot be marked is only removed earlier than it should be.
         let _ = fs::write(self.entry(name).join("used"), (newest + 1).to_string());
-    }
-
-    fn evict(&self) {
-        let mut entries = self.entries();
-        entries.sort_by_key(|entry| entry.used);
-        let sizes = entries.iter().map(|entry| bytes_below(&self.entry(&entry.name)));
-        let sizes: Vec<u64> = sizes.collect();
-        let mut bytes: u64 = sizes.iter().sum();
-        for (entry, entry_bytes) in entries.iter().zip(sizes) {
-            if bytes <= self.bytes_max {
-                return;
-            }
-            let pins = self.pins.lock().unwrap_or_else(PoisonError::into_inner);
-            if !pins.contains_key(&entry.name) && self.remove(&entry.name).is_ok() {
-                bytes -= entry_bytes;
-            }
-        }
     }
 
     // First out of sight, so that a removal cut short leaves nothing that looks complete.
@@ -213,86 +225,5 @@ struct Entry {
     used: u64,
 }
 
-fn bytes_below(folder: &Path) -> u64 {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let bytes = entries.map(|entry| match entry.metadata() {
-        Ok(metadata) if metadata.is_dir() => bytes_below(&entry.path()),
-        Ok(metadata) => metadata.len(),
-        Err(_) => 0,
-    });
-    bytes.sum()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn name(text: &str) -> EntryName {
-        EntryName(text.to_owned())
-    }
-
-    fn admit(cache: &Cache, text: &str) -> Cached {
-        let part = cache.part(&name(text)).unwrap();
-        fs::write(part.join("file"), [0; 1000]).unwrap();
-        cache.admit(&name(text), &part).unwrap()
-    }
-
-    #[test]
-    fn the_least_recently_used_entry_makes_room() {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::open(folder.path().join("cache"), 2_100).unwrap();
-        drop((admit(&cache, "a"), admit(&cache, "b")));
-        assert!(cache.get(&name("a")).is_some());
-
-        drop(admit(&cache, "c"));
-
-        assert!(cache.get(&name("b")).is_none());
-        assert!(cache.get(&name("a")).is_some() && cache.get(&name("c")).is_some());
-    }
-
-    #[test]
-    fn an_entry_in_use_stays_even_in_a_full_cache() {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::open(folder.path().join("cache"), 10).unwrap();
-        let first = admit(&cache, "a");
-        drop(admit(&cache, "b"));
-        assert!(first.folder.join("file").is_file());
-        drop(first);
-        drop(admit(&cache, "c"));
-        assert!(cache.get(&name("a")).is_none());
-    }
-
-    #[test]
-    fn a_damaged_entry_is_fetched_from_nothing_while_it_is_still_held() {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::open(folder.path().join("cache"), 10_000).unwrap();
-        let damaged = admit(&cache, "a");
-        cache.note_weights(&name("a"), Digest::of(b"a")).unwrap();
-
-        cache.discard(&damaged).unwrap();
-        cache.discard(&damaged).unwrap();
-
-        assert!(cache.get(&name("a")).is_none() && cache.weights().is_empty());
-        assert_eq!(fs::read_dir(cache.part(&name("a")).unwrap()).unwrap().count(), 0);
-        assert!(admit(&cache, "a").folder.join("file").is_file());
-    }
-
-    #[test]
-    fn an_unfinished_entry_is_not_found_and_keeps_what_it_has() {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::open(folder.path().join("cache"), 10_000).unwrap();
-        fs::write(cache.part(&name("a")).unwrap().join("file"), b"half").unwrap();
-        assert!(cache.get(&name("a")).is_none());
-        assert_eq!(fs::read(cache.part(&name("a")).unwrap().join("file")).unwrap(), b"half");
-    }
-
-    #[test]
-    fn checkpoints_at_hand_are_named_by_their_weights() {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::open(folder.path().join("cache"), 10_000).unwrap();
-        drop((admit(&cache, "a"), admit(&cache, "b")));
-        cache.note_weights(&name("a"), Digest::of(b"a")).unwrap();
-        cache.note_weights(&name("b"), Digest::of(b"b")).unwrap();
-        assert_eq!(cache.weights(), [Digest::of(b"b"), Digest::of(b"a")]);
-    }
-}
+mod tests;

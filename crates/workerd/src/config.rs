@@ -3,7 +3,11 @@
 //! Settings come from the command line, then the environment, then defaults that work on
 //! one machine without configuration. Nothing here talks to anybody.
 
-use std::{env, path::PathBuf, time::Duration};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, bail};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
@@ -80,6 +84,9 @@ pub struct WorkArguments {
     /// Most that cached packs and checkpoints may take, in GiB
     #[arg(long, value_name = "GIB", default_value_t = 20)]
     cache_gib: u64,
+    /// Folder with packs to read where they lie, or a pack itself; may be repeated
+    #[arg(long, env = "SELFFER_DATA_DIRS", value_name = "DIR", value_delimiter = ':')]
+    data_dir: Vec<PathBuf>,
     /// Time between the checkpoints of a training, as 90s or 5min; 0 takes only the last
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = humantime::parse_duration)]
     checkpoint_every: Duration,
@@ -141,6 +148,8 @@ pub struct Config {
     pub scratch: PathBuf,
     /// Most that the cache may take.
     pub cache_bytes_max: u64,
+    /// Where an administrator has placed packs.
+    pub data_folders: Vec<PathBuf>,
     /// Between the checkpoints of a training; none takes only the last.
     pub checkpoint_every: Option<Duration>,
     /// End after so long without work.
@@ -162,8 +171,9 @@ impl Config {
             None => cache_folder()?.join(format!("worker-{node}")),
         };
         // The trainer may be started from elsewhere, so its paths must not depend on the place.
-        let scratch = std::path::absolute(&scratch)
-            .with_context(|| format!("cannot tell where {} is", scratch.display()))?;
+        let scratch = absolute(&scratch)?;
+        let data_folders = arguments.data_dir.iter().map(|folder| absolute(folder));
+        let data_folders = data_folders.collect::<Result<_, _>>()?;
         Ok(Self {
             node,
             devices,
@@ -171,11 +181,16 @@ impl Config {
             token_file: arguments.token_file,
             scratch,
             cache_bytes_max: arguments.cache_gib << 30,
+            data_folders,
             checkpoint_every: Some(arguments.checkpoint_every).filter(|every| !every.is_zero()),
             idle_exit: arguments.idle_exit.map(Duration::from_secs),
             log_format: arguments.log_format,
         })
     }
+}
+
+fn absolute(folder: &Path) -> anyhow::Result<PathBuf> {
+    std::path::absolute(folder).with_context(|| format!("cannot tell where {} is", folder.display()))
 }
 
 fn devices(arguments: &WorkArguments, node: &Name) -> anyhow::Result<Vec<(String, Device)>> {
@@ -246,6 +261,15 @@ mod tests {
         assert_eq!(config.devices[0].1, Device::Cpu { threads: 3 });
         assert_eq!(config.checkpoint_every, None);
         assert!(config.scratch.is_absolute());
+    }
+
+    #[test]
+    fn data_folders_may_be_several_and_do_not_depend_on_the_place() {
+        let folders = |arguments: &str| config(&format!("workerd --cpu {arguments}")).unwrap().data_folders;
+        assert_eq!(folders(""), Vec::<PathBuf>::new());
+        let given = folders("--data-dir /srv/packs --data-dir packs");
+        assert_eq!(given[0], Path::new("/srv/packs"));
+        assert!(given[1].is_absolute() && given[1].ends_with("packs"));
     }
 
     #[test]

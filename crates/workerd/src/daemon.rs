@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::Context;
-use selffer_core::limits::CLAIM_WAIT_MAX_S;
+use selffer_core::{ids::Digest, limits::CLAIM_WAIT_MAX_S};
 use selffer_proto::v1;
 use tokio::{
     task::JoinSet,
@@ -25,10 +25,12 @@ use tracing::{info, warn};
 use crate::{
     ambient,
     assignment::Task,
+    at_hand::AtHand,
     attempt,
     cache::Cache,
     calls::{CALL_WITHIN, is_stale},
     config::Config,
+    data_folders::DataFolders,
     device::Place,
     lease::Order,
     reclaim::{self, Left},
@@ -49,6 +51,8 @@ pub struct Daemon {
     pub session: Arc<Session>,
     /// Packs and checkpoints at hand.
     pub cache: Cache,
+    /// Packs that an administrator has placed.
+    pub data: DataFolders,
     /// Folder of the running attempts.
     pub attempts: PathBuf,
     /// This program, to start trainers.
@@ -67,6 +71,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     let scratch = Scratch::take(&config.scratch)?;
     let cache = Cache::open(scratch.cache(), config.cache_bytes_max)
         .with_context(|| format!("cannot make {}", scratch.cache().display()))?;
+    let data = DataFolders::new(config.data_folders.clone(), scratch.verified());
+    data.announce();
     let executable = ambient::executable().context("cannot tell which program this is")?;
 
     let devices = places.iter().map(Place::described).collect();
@@ -78,6 +84,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     let daemon = Arc::new(Daemon {
         session: session.clone(),
         cache,
+        data,
         attempts: scratch.attempts(),
         executable,
         checkpoint_every: config.checkpoint_every,
@@ -185,13 +192,15 @@ impl Worker {
         if draining {
             return Ok(None);
         }
-        let cached = self.daemon.cache.weights();
+        let at_hand = AtHand::of(&self.daemon).await;
         let request = v1::ClaimRequest {
             session_id: session.id(),
             worker: self.place.worker.clone(),
             claim_id,
             wait_ms: wait.as_millis() as u64,
-            cached_checkpoints: cached.iter().map(|digest| digest.0.to_vec()).collect(),
+            cached_checkpoints: on_the_wire(&at_hand.weights),
+            packs_at_hand: on_the_wire(&at_hand.packs),
+            pack_bytes_max: at_hand.pack_bytes_max,
         };
         let answer = timeout(wait + CALL_WITHIN, session.workers().claim(request)).await;
         let answer = answer.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time")))?;
@@ -205,6 +214,10 @@ impl Worker {
             Err(error) => warn!(%error, "an assignment cannot be read"),
         }
     }
+}
+
+fn on_the_wire(digests: &[Digest]) -> Vec<Vec<u8>> {
+    digests.iter().map(|digest| digest.0.to_vec()).collect()
 }
 
 /// Whether no job can come any more by the id that was claimed with.

@@ -3,6 +3,8 @@
 //! What is there already is not fetched, and nothing incomplete is ever seen by a trainer.
 //! Putting chunks together is [`crate::assemble`]'s.
 
+mod pack;
+
 use std::{io, path::Path};
 
 use futures_util::FutureExt;
@@ -10,7 +12,7 @@ use selffer_artifacts::ArtifactError;
 use selffer_core::{
     artifact::{Chunk, Manifest, ManifestError},
     ids::{CheckpointId, Digest},
-    import::ImportKind,
+    import::{ImportKind, ImportManifest},
     job::FailureClass,
 };
 use selffer_data::{
@@ -28,8 +30,9 @@ use tracing::info;
 
 use crate::{
     assemble::{AssembleError, Done, assemble},
-    cache::{Cache, Cached, EntryName},
+    cache::{Cache, Cached, EntryName, NoRoom},
     calls::patiently,
+    data_folders::DataFolders,
 };
 
 /// Why something could not be fetched.
@@ -68,6 +71,15 @@ pub enum FetchError {
     /// Bytes came wrong, or cannot be kept.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
+    /// There is no room for it.
+    #[error("{what} has no room here")]
+    NoRoom {
+        /// What, with its identity.
+        what: String,
+        /// Why.
+        #[source]
+        source: NoRoom,
+    },
     /// A file of the cache cannot be written.
     #[error("cannot write to the cache")]
     Cache(#[from] io::Error),
@@ -113,55 +125,52 @@ pub struct Fetch<'a> {
     pub connection: &'a (dyn Fn() -> Connection + Sync),
     /// Where it goes.
     pub cache: &'a Cache,
+    /// Where packs may lie already.
+    pub data: &'a DataFolders,
     /// Hears of each chunk that is new.
     pub done: &'a Done<'a>,
 }
 
 impl Fetch<'_> {
-    /// The pack of this digest, from the cache if it is there.
-    ///
-    /// # Errors
-    /// It is not in the store, comes wrong, or cannot be kept.
-    pub async fn pack(&self, digest: Digest) -> Result<Cached, FetchError> {
-        self.import(ImportKind::Pack, digest).await
-    }
-
     /// The imported weights of this digest, from the cache if they are there.
     ///
     /// # Errors
     /// They are not in the store, come wrong, or cannot be kept.
     pub async fn weights(&self, digest: Digest) -> Result<Cached, FetchError> {
-        self.import(ImportKind::Weights, digest).await
-    }
-
-    async fn import(&self, kind: ImportKind, digest: Digest) -> Result<Cached, FetchError> {
+        let kind = ImportKind::Weights;
         let name = EntryName::import(kind, digest);
         let _alone = self.cache.fetching.lock().await;
         if let Some(cached) = self.cache.get(&name) {
             return Ok(cached);
         }
-        let what = || format!("{kind} {}", digest.short());
+        let Described { text, import, files } = self.describe(kind, digest).await?;
+        info!(%kind, %digest, bytes = files.bytes(), "fetching an import");
+
+        let part = self.cache.part(&name)?;
+        let read = |chunk| self.read_of_import(kind, digest, chunk).boxed();
+        let assembled = assemble(&files, &part, &read, self.done).await;
+        assembled.map_err(|error| broken(name_of(kind, digest), error))?;
+        std::fs::write(part.join(import.file_name()), text)?;
+        let folder = part.clone();
+        spawn_blocking(move || verify(kind, &folder)).await??;
+        Ok(self.cache.admit(&name, &part)?)
+    }
+
+    /// What the store says of an import.
+    async fn describe(&self, kind: ImportKind, digest: Digest) -> Result<Described, FetchError> {
         let answer = patiently("GetImport", || async {
             let selector = Some(v1::get_import_request::Selector::Digest(digest.0.to_vec()));
             let request = v1::GetImportRequest { kind: import_kind_number(kind), selector };
             (self.connection)().imports().get(request).await
         });
-        let answer = answer.await.map_err(|status| refused(what(), status))?.into_inner();
+        let answer = answer.await.map_err(|status| refused(name_of(kind, digest), status))?.into_inner();
         let came = Digest::of(answer.manifest_json.as_bytes());
         if came != digest {
             return Err(FetchError::OtherImport { kind, asked: digest, came });
         }
         let import = import_manifest("manifest_json", kind, &answer.manifest_json)?;
-        let manifest: Manifest = required("manifest", answer.manifest)?;
-        info!(%kind, %digest, bytes = manifest.bytes(), "fetching an import");
-
-        let part = self.cache.part(&name)?;
-        let read = |chunk| self.read_of_import(kind, digest, chunk).boxed();
-        assemble(&manifest, &part, &read, self.done).await.map_err(|error| broken(what(), error))?;
-        std::fs::write(part.join(import.file_name()), answer.manifest_json)?;
-        let folder = part.clone();
-        spawn_blocking(move || verify(kind, &folder)).await??;
-        Ok(self.cache.admit(&name, &part)?)
+        let files: Manifest = required("manifest", answer.manifest)?;
+        Ok(Described { text: answer.manifest_json, import, files })
     }
 
     /// The published checkpoint of this id, from the cache if it is there.
@@ -207,6 +216,19 @@ impl Fetch<'_> {
             v1::ReadCheckpointChunkRequest { checkpoint_id: id.to_string(), digest: chunk.digest.0.to_vec() };
         collect((self.connection)().checkpoints().read_chunk(request).await?, chunk.bytes).await
     }
+}
+
+/// An import as the store describes it.
+struct Described {
+    /// Its manifest as it is hashed.
+    text: String,
+    import: ImportManifest,
+    /// Its files and their chunks.
+    files: Manifest,
+}
+
+fn name_of(kind: ImportKind, digest: Digest) -> String {
+    format!("{kind} {}", digest.short())
 }
 
 fn verify(kind: ImportKind, folder: &Path) -> Result<(), FetchError> {

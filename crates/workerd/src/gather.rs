@@ -27,9 +27,9 @@ impl Attempt<'_> {
         let spec: JobSpec = serde_json::from_str(&self.task.spec_json).map_err(|error| {
             End::failed(FailureClass::Invalid, format!("the job's spec cannot be read: {error}"))
         })?;
-        let Daemon { session, cache, .. } = self.daemon;
+        let Daemon { session, cache, data, .. } = self.daemon;
         let (connection, done) = (|| session.connection(), || self.lease.chunk_done(ambient::now()));
-        let fetch = Fetch { connection: &connection, cache, done: &done };
+        let fetch = Fetch { connection: &connection, cache, data, done: &done };
         let pack = fetch.pack(spec.pack).await?;
         let source = match self.task.source {
             Some(id) => Some(fetch.checkpoint(id).await.map_err(source_end)?),

@@ -1,6 +1,6 @@
 //! The scratch folder: one daemon has it to itself.
 //!
-//! Holds `cache/` and `attempts/`. What becomes of the attempts that a daemon left when it
+//! Holds `cache/`, `attempts/` and `verified/`. What becomes of the attempts that a daemon left when it
 //! died is [`crate::reclaim`]'s business.
 
 use std::{
@@ -39,6 +39,12 @@ impl Scratch {
     #[must_use]
     pub fn cache(&self) -> PathBuf {
         self.folder.join("cache")
+    }
+
+    /// Folder of what is remembered of packs in data folders.
+    #[must_use]
+    pub fn verified(&self) -> PathBuf {
+        self.folder.join("verified")
     }
 
     /// Folder of the running attempts.

@@ -37,7 +37,8 @@ pub(super) async fn study(State(coordinator): State<Arc<Coordinator>>, Path(name
     let read = async {
         let store = &coordinator.store;
         let (study, pace) = study_with_pace(store, &name).await?;
-        let jobs = store.all_study_jobs(study.name.as_str()).await?;
+        let mut jobs = store.all_study_jobs(study.name.as_str()).await?;
+        coordinator.pack_rooms.explain(store, &mut jobs).await?;
         let jobs: Vec<Value> = jobs.iter().map(job_json).collect();
         Ok(json!({"schema": "selffer.api.study/v1", "study": study_json(&study, pace), "jobs": jobs}))
     };

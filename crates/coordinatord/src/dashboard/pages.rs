@@ -129,7 +129,8 @@ pub(super) async fn study(State(coordinator): State<Arc<Coordinator>>, Path(name
     let read = async {
         let store = &coordinator.store;
         let (study, pace) = study_with_pace(store, &name).await?;
-        let jobs = store.study_jobs(study.name.as_str(), None, JOBS_SHOWN_MAX).await?;
+        let mut jobs = store.study_jobs(study.name.as_str(), None, JOBS_SHOWN_MAX).await?;
+        coordinator.pack_rooms.explain(store, &mut jobs).await?;
         let line = study_line(&study, pace);
         Ok(StudyPage {
             refresh_s: if line.has_ended { 60 } else { 2 },

@@ -29,7 +29,10 @@ impl Service {
         // The name first: "last" must not become another study between two reads.
         let study = store.study(&request.study).await.map_err(|error| of_store(&error))?;
         let name = study.name.as_str();
-        let summaries = store.study_jobs(name, after, rows as u32).await.map_err(|error| of_store(&error))?;
+        let mut summaries =
+            store.study_jobs(name, after, rows as u32).await.map_err(|error| of_store(&error))?;
+        let explained = self.coordinator.pack_rooms.explain(store, &mut summaries).await;
+        explained.map_err(|error| of_store(&error))?;
         let results = if request.with_results {
             let ids: Vec<_> = summaries.iter().map(|summary| summary.job_id).collect();
             store.results(&ids).await.map_err(|error| of_store(&error))?

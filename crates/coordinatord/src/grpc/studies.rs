@@ -102,8 +102,11 @@ impl StudyService for Service {
         let store = &self.coordinator.store;
         let selector = request.into_inner().selector;
         let found = store.find_job(&selector).await.map_err(|error| of_store(&error))?;
-        let detail = store.job(&found).await;
-        Ok(Response::new(summaries::detail(detail.map_err(|error| of_store(&error))?)))
+        let mut detail = store.job(&found).await.map_err(|error| of_store(&error))?;
+        let summary = std::slice::from_mut(&mut detail.summary);
+        let explained = self.coordinator.pack_rooms.explain(store, summary).await;
+        explained.map_err(|error| of_store(&error))?;
+        Ok(Response::new(summaries::detail(detail)))
     }
 
     async fn get_log(

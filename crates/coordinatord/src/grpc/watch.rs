@@ -77,7 +77,9 @@ impl Watcher {
         let store = self.coordinator.store.clone();
         let (study, pace) =
             summaries::study_with_pace(&store, &self.study).await.map_err(|error| of_store(&error))?;
-        let rows = store.all_study_jobs(study.name.as_str()).await.map_err(|error| of_store(&error))?;
+        let mut rows = store.all_study_jobs(study.name.as_str()).await.map_err(|error| of_store(&error))?;
+        let explained = self.coordinator.pack_rooms.explain(&store, &mut rows).await;
+        explained.map_err(|error| of_store(&error))?;
         let mut changed = Vec::new();
         for row in rows {
             let job = summaries::job(&row, None);

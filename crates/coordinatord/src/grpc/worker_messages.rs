@@ -6,6 +6,7 @@ use selffer_core::{
     ids::{CheckpointId, Claim, Digest, IdError, Name},
     limits::{CLAIM_WAIT_MAX_S, METRIC_POINTS_PER_HEARTBEAT_MAX, WORKERS_PER_SESSION_MAX},
     outcome::MetricPoint,
+    placement::PackRoom,
 };
 use selffer_proto::{
     PROTOCOL_VERSION,
@@ -21,8 +22,8 @@ use tracing::warn;
 use super::status::unconvertible;
 use crate::dispatcher::Wish;
 
-/// Weights digests that one claim may list.
-const CACHED_CHECKPOINTS_MAX: usize = 64;
+/// Weights digests, and pack digests, that one claim may list.
+const AT_HAND_MAX: usize = 64;
 
 /// Who speaks: every message of a worker about a job.
 pub(super) fn holder(session: &str, claim: Option<v1::JobClaim>) -> Result<Holder, Status> {
@@ -77,15 +78,21 @@ fn checked_device(node: &Name, device: v1::Device) -> Result<Device, ConvertErro
 
 /// What a claim asks for.
 pub(super) fn wish(message: v1::ClaimRequest) -> Result<Wish, ConvertError> {
-    let cached = message.cached_checkpoints.iter().take(CACHED_CHECKPOINTS_MAX);
-    let cached = cached.map(|bytes| digest("cached_checkpoints", bytes));
     Ok(Wish {
         session_id: session_id("session_id", &message.session_id)?,
         worker: message.worker,
         claim_id: claim_id("claim_id", &message.claim_id)?,
-        cached: cached.collect::<Result<BTreeSet<Digest>, _>>()?,
+        cached: at_hand("cached_checkpoints", &message.cached_checkpoints)?,
+        room: PackRoom {
+            at_hand: at_hand("packs_at_hand", &message.packs_at_hand)?,
+            bytes_max: message.pack_bytes_max,
+        },
         wait: Duration::from_millis(message.wait_ms).min(Duration::from_secs(CLAIM_WAIT_MAX_S)),
     })
+}
+
+fn at_hand(field: &'static str, digests: &[Vec<u8>]) -> Result<BTreeSet<Digest>, ConvertError> {
+    digests.iter().take(AT_HAND_MAX).map(|bytes| digest(field, bytes)).collect()
 }
 
 /// An assignment as it travels.

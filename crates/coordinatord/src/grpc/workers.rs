@@ -51,7 +51,10 @@ impl WorkerService for Service {
         let known = store.assignment(wish.claim_id, wish.session_id).await;
         let assignment = match known.map_err(|error| of_store(&error))? {
             Some(assignment) => Some(assignment),
-            None => self.coordinator.dispatcher.claim(wish).await.map_err(|error| of_store(&error))?,
+            None => {
+                self.coordinator.pack_rooms.note(&wish.worker, &wish.room);
+                self.coordinator.dispatcher.claim(wish).await.map_err(|error| of_store(&error))?
+            }
         };
         if let Some(assignment) = &assignment {
             let attempt = assignment.attempt.0;

@@ -35,7 +35,7 @@ async fn call(connection: &Connection, session_id: &str, number: u64) {
                 worker: "node/cpu0".into(),
                 claim_id: claim.claim_id,
                 wait_ms: 2,
-                cached_checkpoints: Vec::new(),
+                ..Default::default()
             };
             drop(workers.claim(request).await);
         }

@@ -322,7 +322,7 @@ pub(crate) async fn claim(
         worker: format!("{node}/cpu0"),
         claim_id: vec![claim; 16],
         wait_ms,
-        cached_checkpoints: Vec::new(),
+        ..Default::default()
     };
     connection.workers().claim(request).await.map(|response| response.into_inner().assignment)
 }

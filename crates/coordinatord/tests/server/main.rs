@@ -17,6 +17,7 @@ mod hang_ups;
 mod harness;
 mod imports;
 mod outages;
+mod packs;
 mod proofs;
 mod stale;
 mod start;

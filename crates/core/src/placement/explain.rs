@@ -7,6 +7,7 @@ use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::{NeededPack, PackRoom, fits_nobody};
 use crate::{
     job::{HoldReason, JobState, StateKind},
     limits::{CONFIRM_WITHIN_S, LOST_AFTER_S, SESSION_TTL_S},
@@ -19,8 +20,12 @@ pub struct Situation<'a> {
     pub state: &'a JobState,
     /// The job whose layers it copies, if any.
     pub source: Option<SourceSituation<'a>>,
+    /// What it reads.
+    pub pack: NeededPack,
     /// The workers.
     pub fleet: Fleet,
+    /// What each of them last said of packs; empty if that is not known of all.
+    pub rooms: &'a [PackRoom],
     /// Ready jobs that go before it.
     pub jobs_ahead: u64,
 }
@@ -69,6 +74,13 @@ pub enum WaitReason {
     JobsAhead {
         /// How many.
         count: u64,
+    },
+    /// No worker has its pack or can hold it.
+    PackFitsNobody {
+        /// Length of the pack.
+        bytes: u64,
+        /// The most that a worker can hold.
+        largest: u64,
     },
     /// Nothing is in its way: the next dispatch gives it out.
     AboutToStart,
@@ -140,6 +152,9 @@ fn ready_reasons(
     if situation.jobs_ahead > 0 && situation.jobs_ahead >= waiting {
         reasons.push(WaitReason::JobsAhead { count: situation.jobs_ahead });
     }
+    // Busy or not: no worker that is there now will do.
+    let fits_nobody = fits_nobody(&situation.pack, situation.rooms);
+    reasons.splice(0..0, fits_nobody);
     if reasons.is_empty() {
         reasons.push(WaitReason::AboutToStart);
     }
@@ -155,6 +170,18 @@ fn seconds_up(milliseconds: i64) -> i64 {
     milliseconds.div_euclid(1_000) + i64::from(milliseconds.rem_euclid(1_000) > 0)
 }
 
+// In the unit that leaves one to three digits before the point.
+fn told_bytes(bytes: u64) -> String {
+    let (mut value, mut unit) = (bytes as f64, "B");
+    for larger in ["kB", "MB", "GB", "TB"] {
+        if value < 1_000.0 {
+            break;
+        }
+        (value, unit) = (value / 1_000.0, larger);
+    }
+    if unit == "B" { format!("{bytes} B") } else { format!("{value:.1} {unit}") }
+}
+
 impl fmt::Display for WaitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -165,6 +192,10 @@ impl fmt::Display for WaitReason {
             Self::WorkersBusy { workers } => write!(f, "all {workers} workers are busy"),
             Self::JobsAhead { count: 1 } => f.write_str("1 job goes first"),
             Self::JobsAhead { count } => write!(f, "{count} jobs go first"),
+            Self::PackFitsNobody { bytes, largest } => {
+                let (bytes, largest) = (told_bytes(*bytes), told_bytes(*largest));
+                write!(f, "its pack of {bytes} fits no worker: the largest cache holds {largest}")
+            }
             Self::AboutToStart => f.write_str("it is about to start"),
             Self::NotConfirmed { worker, seconds } => {
                 write!(f, "{worker} has it and must confirm within {seconds} s")
@@ -184,7 +215,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        ids::{ClaimId, SessionId},
+        ids::{ClaimId, Digest, SessionId},
         job::{Failure, FailureClass, Lease},
     };
 
@@ -199,8 +230,20 @@ mod tests {
 
     // What people read about a job at second 100, among (workers, waiting) and jobs ahead.
     fn check(state: &JobState, (workers, waiting): (u64, u64), jobs_ahead: u64, expected: &[&str]) {
+        check_with_rooms(state, (workers, waiting), (jobs_ahead, &[]), expected);
+    }
+
+    // The same, of a job whose pack has 3 MB, and what each worker said.
+    fn check_with_rooms(
+        state: &JobState,
+        (workers, waiting): (u64, u64),
+        (jobs_ahead, rooms): (u64, &[PackRoom]),
+        expected: &[&str],
+    ) {
         let source = Some(SourceSituation { name: "random-0/baseA", state: StateKind::Running });
-        let situation = Situation { state, source, fleet: Fleet { workers, waiting }, jobs_ahead };
+        let pack = NeededPack { digest: Digest([9; 32]), bytes: 3_000_000 };
+        let fleet = Fleet { workers, waiting };
+        let situation = Situation { state, source, pack, fleet, rooms, jobs_ahead };
         let reasons: Vec<_> = explain(&situation, at(100)).iter().map(ToString::to_string).collect();
         assert_eq!(reasons, expected);
     }
@@ -220,6 +263,18 @@ mod tests {
         check(&ready, (3, 2), 2, &["2 jobs go first"]);
         let later = JobState::Ready { not_before: at(107) - TimeDelta::milliseconds(1) };
         check(&later, (0, 0), 0, &["it is tried again in 7 s", "no worker is connected"]);
+    }
+
+    #[test]
+    fn a_job_whose_pack_fits_nobody_says_so_first() {
+        let ready = JobState::Ready { not_before: at(90) };
+        let holds = |bytes| PackRoom { bytes_max: Some(bytes), ..PackRoom::default() };
+        let told = "its pack of 3.0 MB fits no worker: the largest cache holds 2.0 MB";
+
+        check_with_rooms(&ready, (2, 2), (0, &[holds(999), holds(2_000_000)]), &[told]);
+        check_with_rooms(&ready, (1, 0), (0, &[holds(2_000_000)]), &[told, "the only worker is busy"]);
+        check_with_rooms(&ready, (2, 2), (0, &[holds(0), holds(3_000_000)]), &["it is about to start"]);
+        check_with_rooms(&ready, (2, 2), (0, &[holds(0), PackRoom::default()]), &["it is about to start"]);
     }
 
     #[test]

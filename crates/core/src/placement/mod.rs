@@ -2,10 +2,12 @@
 //!
 //! Pure functions over what a dispatcher has read. What they promise: the same inputs in
 //! any order give the same answer; no job and no worker is given twice; no job before
-//! its time. Claiming what was assigned, and losing that race, is `storage`'s business.
+//! its time, and none on a worker that neither has nor can hold its pack. Claiming what was assigned, and losing that race, is `storage`'s business.
 
 mod assign;
 mod explain;
+mod matching;
+mod packs;
 mod score;
 
 use std::collections::BTreeSet;
@@ -14,6 +16,7 @@ use chrono::{DateTime, Utc};
 
 pub use assign::assign;
 pub use explain::{Fleet, Situation, SourceSituation, WaitReason, explain};
+pub use packs::{NeededPack, PackRoom, fits_nobody};
 
 use crate::ids::{Digest, JobId, JobKey, SessionId};
 
@@ -28,6 +31,8 @@ pub struct WaitingWorker {
     pub waiting_since: DateTime<Utc>,
     /// Digests of the checkpoints that it holds.
     pub cached: BTreeSet<Digest>,
+    /// Which packs it has or could take in.
+    pub room: PackRoom,
 }
 
 /// A ready job.
@@ -49,6 +54,8 @@ pub struct Candidate {
     pub source_weights: Option<Digest>,
     /// A worker to keep it from while another one waits: the last attempt ended badly there.
     pub avoid_worker: Option<String>,
+    /// What it reads.
+    pub pack: NeededPack,
 }
 
 /// One decision, as indices into the inputs.

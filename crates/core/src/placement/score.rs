@@ -34,11 +34,16 @@ impl JobScore {
     }
 }
 
-/// How well a worker suits a job, best first.
+/// How well a worker suits a job that it may take, best first.
+///
+/// The source's checkpoint before the pack: who holds the source has mostly trained on the same
+/// pack, so the two seldom part; where they do, a pack that is fetched serves every job after
+/// this one, a checkpoint only those that copy from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct WorkerScore<'a> {
     avoided: bool,
     lacks_source: bool,
+    lacks_pack: bool,
     waiting_since: DateTime<Utc>,
     worker: &'a str,
     session_id: SessionId,
@@ -51,6 +56,7 @@ impl<'a> WorkerScore<'a> {
         Self {
             avoided: candidate.avoid_worker.as_deref() == Some(worker.worker.as_str()),
             lacks_source: candidate.source_weights.as_ref().is_some_and(lacks),
+            lacks_pack: !worker.room.has(&candidate.pack),
             waiting_since: worker.waiting_since,
             worker: &worker.worker,
             session_id: worker.session_id,
@@ -60,6 +66,11 @@ impl<'a> WorkerScore<'a> {
     /// Whether it need not fetch what the job copies from, and may well run it.
     pub(super) fn is_at_home(&self) -> bool {
         !self.avoided && !self.lacks_source
+    }
+
+    /// Whether it need not fetch the job's images, and may well run it.
+    pub(super) fn has_pack(&self) -> bool {
+        !self.avoided && !self.lacks_pack
     }
 }
 

@@ -7,13 +7,13 @@ use uuid::Uuid;
 
 use super::Without;
 use crate::{
-    ids::{AttemptNumber, ClaimId, JobId, JobKey, SessionId},
+    ids::{AttemptNumber, ClaimId, Digest, JobId, JobKey, SessionId},
     job::{
         Budgets, Effect, Event, Failure, FailureClass, HoldReason, Job, JobState, Lease, StateKind, apply,
         heard_of_source,
     },
     limits::{CONFIRM_WITHIN_S, HEARTBEAT_INTERVAL_S, LOST_AFTER_S, SESSION_TTL_S},
-    placement::{Candidate, WaitingWorker, assign},
+    placement::{Candidate, NeededPack, WaitingWorker, assign},
     retry::RetryPolicy,
     stream::Stream,
 };
@@ -335,6 +335,7 @@ impl World {
             session_id: self.workers[*index].0,
             waiting_since: at(0),
             cached: Default::default(),
+            room: Default::default(),
         };
         let waiting: Vec<_> = idle.iter().map(waiting).collect();
         let candidates: Vec<_> = (0..JOBS).filter_map(|job| candidate(job, &self.jobs[job])).collect();
@@ -412,5 +413,16 @@ fn candidate(index: usize, job: &Job) -> Option<Candidate> {
     let JobState::Ready { not_before } = job.state else { return None };
     let (job_id, key) = (JobId(Uuid::from_bytes([index as u8; 16])), JobKey([index as u8; 32]));
     let (priority, flops, unlocks_flops, source_weights, avoid_worker) = (0, 1.0, 0.0, None, None);
-    Some(Candidate { job_id, key, priority, flops, unlocks_flops, not_before, source_weights, avoid_worker })
+    let pack = NeededPack { digest: Digest([0; 32]), bytes: 0 };
+    Some(Candidate {
+        job_id,
+        key,
+        priority,
+        flops,
+        unlocks_flops,
+        not_before,
+        source_weights,
+        avoid_worker,
+        pack,
+    })
 }

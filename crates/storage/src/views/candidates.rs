@@ -3,20 +3,31 @@
 use selffer_core::{
     ids::{Digest, JobId, JobKey},
     job::StateKind,
-    placement::Candidate,
+    placement::{Candidate, PackRoom},
 };
 
 use crate::{Store, StoreError, convert};
 
 impl Store {
-    /// The best `limit` jobs whose time has come, without locks: somebody may be faster.
-    /// Ordered as `core::placement` orders them.
+    /// The best `limit` jobs whose time has come, for workers that may take every pack.
     ///
     /// # Errors
     /// The database.
     pub async fn candidates(&self, limit: usize) -> Result<Vec<Candidate>, StoreError> {
+        self.candidates_for(&PackRoom::default(), limit).await
+    }
+
+    /// The best `limit` jobs whose time has come and whose packs there is room for, without
+    /// locks: somebody may be faster. Ordered as `core::placement` orders them.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn candidates_for(&self, room: &PackRoom, limit: usize) -> Result<Vec<Candidate>, StoreError> {
+        // More than the column holds is no bound.
+        let bytes_max = room.bytes_max.and_then(|bytes| i64::try_from(bytes).ok());
+        let at_hand: Vec<Vec<u8>> = room.at_hand.iter().map(|digest| digest.0.to_vec()).collect();
         // In a file of its own, so that a test can have the very same statement explained.
-        let rows = sqlx::query_file!("src/views/candidates.sql", limit as i64,);
+        let rows = sqlx::query_file!("src/views/candidates.sql", limit as i64, bytes_max, &at_hand);
         let rows = rows.fetch_all(&self.main).await?;
         let candidates = rows.into_iter().map(|row| {
             let source_weights: Option<Digest> =
@@ -30,6 +41,7 @@ impl Store {
                 not_before: row.not_before,
                 source_weights,
                 avoid_worker: row.avoid_worker,
+                pack: convert::needed_pack(&row.pack, row.pack_bytes)?,
             })
         });
         candidates.collect()

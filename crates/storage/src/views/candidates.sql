@@ -1,9 +1,15 @@
 -- The best ready jobs that some active study wants and whose time has come. Sources apart from
 -- the others (indexes jobs_claimable_sources, jobs_claimable_others): what they unlock is summed
--- for each of them, which must not happen for every job.
+-- for each of them, which must not happen for every job. Without those whose packs have more than
+-- $2 bytes (none: no bound) and are none of $3: jobs that no waiting worker may take must not fill
+-- the list in front of others. Packs are few, so what is left out is found once, not for each job.
+-- COALESCE only keeps the planner from guessing: it takes a bare `<> ALL` to leave next to nothing
+-- and reads the whole table (measured with 100,000 ready jobs: 160 ms instead of 2).
 SELECT best.job_id AS "job_id!", best.key AS "key!", best.priority AS "priority!",
     best.flops AS "flops!", best.unlocks_flops AS "unlocks_flops!",
-    best.not_before AS "not_before!",
+    best.not_before AS "not_before!", best.pack AS "pack!",
+    COALESCE((SELECT i.bytes FROM imports i WHERE i.digest = best.pack AND i.kind = 'pack'), 0)
+        AS "pack_bytes!",
     (SELECT r.weights_digest
         FROM jobs source
         JOIN results r ON r.job_id = source.job_id AND r.attempt = source.succeeded_attempt
@@ -14,7 +20,7 @@ SELECT best.job_id AS "job_id!", best.key AS "key!", best.priority AS "priority!
           AND a.attempt = best.attempt
           AND a.outcome IN ('failed', 'worker_lost')) AS avoid_worker
 FROM (
-    (SELECT j.job_id, j.key, j.priority, j.flops, j.not_before, j.source_job_id, j.attempt,
+    (SELECT j.job_id, j.key, j.priority, j.flops, j.not_before, j.source_job_id, j.attempt, j.pack,
             COALESCE(waiting.flops, 0) AS unlocks_flops
         FROM jobs j
         CROSS JOIN LATERAL (
@@ -22,12 +28,20 @@ FROM (
             FROM jobs d
             WHERE d.source_job_id = j.job_id AND d.state = 'waiting' AND d.claimable) AS waiting
         WHERE j.state = 'ready' AND j.claimable AND j.is_source AND j.not_before <= clock_timestamp()
+            AND NOT COALESCE(j.pack = ANY (ARRAY(
+                SELECT i.digest
+                FROM imports i
+                WHERE i.kind = 'pack' AND i.bytes > $2 AND i.digest <> ALL ($3))), false)
         ORDER BY j.priority DESC, unlocks_flops DESC, j.flops DESC, j.key
         LIMIT $1)
     UNION ALL
-    (SELECT j.job_id, j.key, j.priority, j.flops, j.not_before, j.source_job_id, j.attempt, 0
+    (SELECT j.job_id, j.key, j.priority, j.flops, j.not_before, j.source_job_id, j.attempt, j.pack, 0
         FROM jobs j
         WHERE j.state = 'ready' AND j.claimable AND NOT j.is_source AND j.not_before <= clock_timestamp()
+            AND NOT COALESCE(j.pack = ANY (ARRAY(
+                SELECT i.digest
+                FROM imports i
+                WHERE i.kind = 'pack' AND i.bytes > $2 AND i.digest <> ALL ($3))), false)
         ORDER BY j.priority DESC, j.flops DESC, j.key
         LIMIT $1)
 ) AS best

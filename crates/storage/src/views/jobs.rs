@@ -5,6 +5,7 @@ use selffer_core::{
     ids::{AttemptNumber, JobId, JobKey, StudyId},
     interest::Interest,
     job::{Failure, HoldReason, Phase, StateKind},
+    placement::{NeededPack, WaitReason},
     spec::{Half, ImagesPerClass},
 };
 use sqlx::types::Json;
@@ -79,6 +80,10 @@ pub struct JobSummary {
     pub flops: f64,
     /// Images in one update.
     pub batch: u32,
+    /// What it reads.
+    pub pack: NeededPack,
+    /// That no worker may take its pack. The store does not know; who does, fills it in.
+    pub fits_nobody: Option<WaitReason>,
 }
 
 /// The network that a job copies from.
@@ -121,6 +126,8 @@ struct SummaryRow {
     images_per_class: Option<i32>,
     flops: f64,
     batch: i32,
+    pack: Vec<u8>,
+    pack_bytes: i64,
 }
 
 impl SummaryRow {
@@ -164,6 +171,8 @@ impl SummaryRow {
             },
             flops: self.flops,
             batch: from_i32(self.batch),
+            pack: convert::needed_pack(&self.pack, self.pack_bytes)?,
+            fits_nobody: None,
         })
     }
 }
@@ -238,12 +247,14 @@ impl Store {
                    j.interest, j.withdrawn_at IS NOT NULL AS "withdrawn!",
                    COALESCE(named.name, encode(substring(source.key FOR 4), 'hex')) AS source_name,
                    source.state AS "source_state?", j.split, sj.treatment, j.layers_copied, j.source_half,
-                   j.target_half, j.seed, j.images_per_class, j.flops, j.batch
+                   j.target_half, j.seed, j.images_per_class, j.flops, j.batch,
+                   j.pack AS "pack!", COALESCE(pack.bytes, 0) AS "pack_bytes!"
                FROM study_jobs sj
                JOIN jobs j USING (job_id)
                LEFT JOIN progress p ON p.job_id = j.job_id AND p.claim_id = j.claim_id
                LEFT JOIN attempts a ON a.job_id = j.job_id AND a.attempt = j.attempt
                LEFT JOIN results r ON r.job_id = j.job_id AND r.attempt = j.succeeded_attempt
+               LEFT JOIN imports pack ON pack.digest = j.pack AND pack.kind = 'pack'
                LEFT JOIN jobs source ON source.job_id = j.source_job_id
                LEFT JOIN study_jobs named ON named.study_id = sj.study_id AND named.job_id = source.job_id
                LEFT JOIN LATERAL (
@@ -280,6 +291,9 @@ impl JobSummary {
             }
             (None, None, StateKind::Waiting, Some(source)) => format!("waits for {}", source.name),
             (None, None, StateKind::Ready, _) if paused => "paused".to_owned(),
+            (None, None, StateKind::Ready, _) => {
+                self.fits_nobody.as_ref().map_or_else(String::new, WaitReason::to_string)
+            }
             (None, None, StateKind::Suspect, _) => "its worker is silent".to_owned(),
             _ => String::new(),
         }

@@ -14,6 +14,7 @@ mod extending;
 mod harness;
 mod imports;
 mod lost_sources;
+mod packs;
 mod plans;
 mod private_server;
 mod schema;

@@ -36,6 +36,7 @@ pub use self::arguments::ReplayArguments;
 use self::{room::Room, subject::Subject, watcher::Watcher};
 use crate::{
     cache::Cache,
+    data_folders::DataFolders,
     fetch::Fetch,
     inputs::Inputs,
     protocol::{Device, Request, line},
@@ -69,7 +70,9 @@ pub fn run(arguments: &ReplayArguments, runtime: &Runtime) -> anyhow::Result<()>
     // Nothing is ever in the way: all of it goes with the room.
     let cache = Cache::open(room.path().join("cache"), u64::MAX)
         .with_context(|| format!("cannot write to {}", room.path().display()))?;
-    let replaying = Replaying { arguments, runtime, stop, connection, room: &room, cache: &cache };
+    let data = DataFolders::none();
+    let replaying =
+        Replaying { arguments, runtime, stop, connection, room: &room, cache: &cache, data: &data };
     let replay = replaying.replay()?;
     let mut out = io::stdout().lock();
     out.write_all(line(&replay).as_bytes()).and_then(|()| out.flush()).context("cannot print the outcome")
@@ -105,6 +108,7 @@ struct Replaying<'a> {
     connection: Connection,
     room: &'a Room,
     cache: &'a Cache,
+    data: &'a DataFolders,
 }
 
 impl Replaying<'_> {
@@ -164,7 +168,7 @@ impl Replaying<'_> {
 
     async fn gather(&self, subject: &Subject) -> anyhow::Result<Inputs> {
         let connection = || self.connection.clone();
-        let fetch = Fetch { connection: &connection, cache: self.cache, done: &|| {} };
+        let fetch = Fetch { connection: &connection, cache: self.cache, data: self.data, done: &|| {} };
         let pack = fetch.pack(subject.spec.pack).await.context("cannot get the images")?;
         let source = match subject.source {
             Some(id) => {
@@ -186,7 +190,7 @@ impl Replaying<'_> {
         Request {
             key: subject.key,
             spec: inputs.spec.clone(),
-            pack: inputs.pack.folder.clone(),
+            pack: inputs.pack.folder().to_owned(),
             source: inputs.source.as_ref().map(|source| source.folder.clone()),
             imported: inputs.imported.as_ref().map(|imported| imported.folder.clone()),
             // Always from the start: a checkpoint would be taken on trust.
@@ -199,7 +203,7 @@ impl Replaying<'_> {
 
     fn distances(&self, recorded: CheckpointId, replayed: &Checkpoint) -> anyhow::Result<Vec<LayerDistance>> {
         let connection = || self.connection.clone();
-        let fetch = Fetch { connection: &connection, cache: self.cache, done: &|| {} };
+        let fetch = Fetch { connection: &connection, cache: self.cache, data: self.data, done: &|| {} };
         let recorded = self.wait_for(async { Ok(fetch.checkpoint(recorded).await?) })?;
         Ok(distance::of_layers(&Checkpoint::read_folder(&recorded.folder)?, replayed))
     }

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use workerd::{
     cache::{Cache, EntryName},
     folder::AttemptFolder,
-    inputs::Inputs,
+    inputs::{Inputs, PackAtHand},
     points,
     protocol::{Event, Input, Request, line},
 };
@@ -116,13 +116,13 @@ async fn a_damaged_source_in_the_cache_fails_one_attempt_and_is_fetched_afresh()
     let [pack, source] = [1, 2].map(|id| EntryName::checkpoint(CheckpointId(Uuid::from_u128(id))));
     let inputs = Inputs {
         spec: request.spec.clone(),
-        pack: cache.admit(&pack, &request.pack).unwrap(),
+        pack: PackAtHand::Cached(cache.admit(&pack, &request.pack).unwrap()),
         source: Some(cache.admit(&source, &saved.folder).unwrap()),
         imported: None,
         resume: None,
     };
     damage(&inputs.source.as_ref().unwrap().folder.join(saved.files.last().unwrap()));
-    request.pack = inputs.pack.folder.clone();
+    request.pack = inputs.pack.folder().to_owned();
     request.source = inputs.source.as_ref().map(|source| source.folder.clone());
 
     let (mut trainer, _) = start(&request).await;
