@@ -59,7 +59,7 @@ fn a_job_waits_for_a_worker_that_can_hold_its_pack_and_one_with_the_pack_fetches
     let reason = |fleet: &Fleet| job(fleet, "placed")["reason"].as_str().unwrap_or_default().to_owned();
     wait::until("a reason", PATIENCE, || !reason(&fleet).is_empty());
     let told = reason(&fleet);
-    assert!(told.contains("fits no worker: the largest cache holds 0 B"), "{told}");
+    assert!(told.contains("fits no worker: the most that one takes now is 0 B"), "{told}");
     let shown =
         fleet.jobctl_ok(&["show", &format!("placed:{}", job(&fleet, "placed")["name"].as_str().unwrap())]);
     assert!(shown.contains(&told), "{shown}");

@@ -165,6 +165,14 @@ pub struct ImageShape {
     pub channels: u32,
 }
 
+impl ImageShape {
+    /// Bytes of one image: height × width × channels.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.height as usize * self.width as usize * self.channels as usize
+    }
+}
+
 impl JobSpec {
     /// The last layer's width.
     #[must_use]

@@ -3,12 +3,17 @@
 use std::collections::BTreeSet;
 
 use super::{Encoding, PackManifest, Preparation, SCHEMA, Subset};
-use crate::{ids::Name, spec::Half};
+use crate::{
+    ids::Name,
+    spec::{Half, ImageShape},
+};
 
 /// Classes of one pack; far above any image set.
 const CLASSES_MAX: usize = 100_000;
 /// Rows or columns of an image.
 const SIDE_MAX: u32 = 4_096;
+/// The most images of a subset: they are indexed by u32.
+pub const IMAGES_MAX: u64 = u32::MAX as u64;
 
 /// What is wrong with a manifest that somebody sent or left in a folder.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,9 +25,7 @@ pub enum PackManifestError {
         given: String,
     },
     /// An image that nothing can be trained on.
-    #[error(
-        "images of {height}×{width} pixels and {channels} channels; sides are 1 to {SIDE_MAX}, channels 1 or 3"
-    )]
+    #[error("image is {height}x{width}x{channels}, but sides are 1 to {SIDE_MAX} and channels 1 or 3")]
     Image {
         /// Rows.
         height: u32,
@@ -58,35 +61,62 @@ pub enum PackManifestError {
         count: usize,
     },
     /// A grouping with the wrong number of classes, or with a class in neither half.
-    #[error("grouping {name:?} does not put each of the {classes} classes into half A or B")]
+    #[error("groupings.{name} must hold A or B for each of the {classes} classes")]
     Grouping {
         /// Which.
         name: String,
         /// Classes of the pack.
         classes: usize,
     },
-    /// Counts that contradict each other.
-    #[error(
-        "{subset}: images_per_class has {listed} classes and {sum} images, expected {classes} and the shards' {images}"
-    )]
-    Counts {
+    /// A count list of the wrong length.
+    #[error("{subset}.images_per_class has {found} entries for {classes} classes")]
+    CountsLength {
         /// `train` or `validation`.
         subset: &'static str,
-        /// Classes listed.
-        listed: usize,
-        /// Images listed.
-        sum: u64,
+        /// Entries.
+        found: usize,
         /// Classes of the pack.
         classes: usize,
-        /// Images of the shards.
+    },
+    /// Counts that do not add up.
+    #[error("{subset}: the classes have {by_class} images, but the shards {by_shard}")]
+    CountsSum {
+        /// `train` or `validation`.
+        subset: &'static str,
+        /// Sum over classes.
+        by_class: u64,
+        /// Sum over shards.
+        by_shard: u64,
+    },
+    /// A subset without images, or with more than can be indexed.
+    #[error("{subset} has {images} images, expected 1 to {IMAGES_MAX}")]
+    ImageCount {
+        /// `train` or `validation`.
+        subset: &'static str,
+        /// How many.
         images: u64,
     },
-    /// A shard whose file name is no name, or occurs twice.
-    #[error("shard file {file:?} is not a name, or is listed twice")]
+    /// A shard whose name could be a path, or that is named twice.
+    #[error("{subset}.shards: {file:?} is not a file name of its own")]
     ShardFile {
+        /// `train` or `validation`.
+        subset: &'static str,
         /// As given.
         file: String,
     },
+}
+
+/// Whether images of this shape can be imported and trained on.
+///
+/// # Errors
+/// A side is 0 or above 4096, or there are neither 1 nor 3 channels.
+pub fn check_image(image: ImageShape) -> Result<(), PackManifestError> {
+    let ImageShape { height, width, channels } = image;
+    let side = 1..=SIDE_MAX;
+    if side.contains(&height) && side.contains(&width) && matches!(channels, 1 | 3) {
+        return Ok(());
+    }
+    Err(PackManifestError::Image { height, width, channels })
 }
 
 impl PackManifest {
@@ -98,11 +128,7 @@ impl PackManifest {
         if self.schema != SCHEMA {
             return Err(PackManifestError::Schema { given: self.schema.chars().take(64).collect() });
         }
-        let (height, width, channels) = (self.image.height, self.image.width, self.image.channels);
-        let side = 1..=SIDE_MAX;
-        if !side.contains(&height) || !side.contains(&width) || !matches!(channels, 1 | 3) {
-            return Err(PackManifestError::Image { height, width, channels });
-        }
+        check_image(self.image)?;
         self.check_making()?;
         let classes = self.classes.len();
         if !(2..=CLASSES_MAX).contains(&classes) {
@@ -138,9 +164,12 @@ impl PackManifest {
 
     fn check_shard_files(&self) -> Result<(), PackManifestError> {
         let mut files = BTreeSet::new();
-        for shard in self.shards() {
-            if shard.file.parse::<Name>().is_err() || !files.insert(&shard.file) {
-                return Err(PackManifestError::ShardFile { file: shard.file.chars().take(128).collect() });
+        for (subset, facts) in [("train", &self.train), ("validation", &self.validation)] {
+            for shard in &facts.shards {
+                if shard.file.parse::<Name>().is_err() || !files.insert(&shard.file) {
+                    let file = shard.file.chars().take(128).collect();
+                    return Err(PackManifestError::ShardFile { subset, file });
+                }
             }
         }
         Ok(())
@@ -148,13 +177,20 @@ impl PackManifest {
 }
 
 fn check_counts(subset: &'static str, counts: &Subset, classes: usize) -> Result<(), PackManifestError> {
-    let listed = counts.images_per_class.len();
-    let sum = counts.images_per_class.iter().copied().fold(0, u64::saturating_add);
-    let images = counts.shards.iter().map(|shard| shard.images).fold(0, u64::saturating_add);
-    if listed == classes && sum == images {
-        return Ok(());
+    let found = counts.images_per_class.len();
+    if found != classes {
+        return Err(PackManifestError::CountsLength { subset, found, classes });
     }
-    Err(PackManifestError::Counts { subset, listed, sum, classes, images })
+    // Saturating: a hostile sum must not wrap into a plausible one.
+    let by_class = counts.images_per_class.iter().copied().fold(0, u64::saturating_add);
+    let by_shard = counts.shards.iter().map(|shard| shard.images).fold(0, u64::saturating_add);
+    if by_class != by_shard {
+        return Err(PackManifestError::CountsSum { subset, by_class, by_shard });
+    }
+    if !(1..=IMAGES_MAX).contains(&by_shard) {
+        return Err(PackManifestError::ImageCount { subset, images: by_shard });
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -163,7 +199,6 @@ mod tests {
     use crate::{
         ids::Digest,
         pack::{ChannelOrder, Class, Resize, Shard},
-        spec::ImageShape,
     };
 
     fn subset(file: &str, images: u64) -> Subset {
@@ -191,7 +226,7 @@ mod tests {
 
     #[test]
     fn each_contradiction_is_found() {
-        let cases: [fn(&mut PackManifest); 10] = [
+        let cases: [fn(&mut PackManifest); 11] = [
             |pack| pack.schema = "other".into(),
             |pack| pack.image.channels = 2,
             |pack| pack.image.width = 0,
@@ -204,6 +239,10 @@ mod tests {
             |pack| pack.groupings.values_mut().for_each(|halves| halves[0] = Half::W),
             |pack| pack.train.images_per_class[0] += 1,
             |pack| pack.validation.images_per_class.push(0),
+            |pack| {
+                pack.validation.images_per_class.fill(0);
+                pack.validation.shards.clear();
+            },
             |pack| pack.validation.shards[0].file = pack.train.shards[0].file.clone(),
         ];
         for (index, spoil) in cases.iter().enumerate() {
@@ -213,6 +252,9 @@ mod tests {
         }
         let mut pack = manifest();
         pack.train.shards[0].file = "../token".into();
-        assert_eq!(pack.check(), Err(PackManifestError::ShardFile { file: "../token".into() }));
+        assert_eq!(
+            pack.check(),
+            Err(PackManifestError::ShardFile { subset: "train", file: "../token".into() })
+        );
     }
 }

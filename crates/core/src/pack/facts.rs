@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    PackManifest,
+    PackManifest, cifar100,
     ilsvrc2012::{self, MANMADE_NATURAL},
 };
 use crate::{
@@ -52,7 +52,8 @@ impl PackFacts {
             "mnist" => Self::built_in(square(28, 1), MNIST_TRAIN.into(), MNIST_VALIDATION.into()),
             "cifar-10" => Self::built_in(square(32, 3), vec![5_000; 10], vec![1_000; 10])
                 .with_manmade_natural(CIFAR_10_MANMADE),
-            "cifar-100" => Self::built_in(square(32, 3), vec![500; 100], vec![100; 100]),
+            "cifar-100" => Self::built_in(square(32, 3), vec![500; 100], vec![100; 100])
+                .with_groupings(cifar100::groupings()),
             "ilsvrc2012" => Self::built_in(square(256, 3), vec![1_300; 1_000], vec![50; 1_000])
                 .with_groupings(ilsvrc2012::groupings(ilsvrc2012::classes().iter().map(|class| class.wnid))),
             _ => return None,

@@ -5,6 +5,7 @@
 //! holds the digest of every shard; names are given elsewhere.
 
 mod check;
+pub mod cifar100;
 mod facts;
 pub mod ilsvrc2012;
 mod preparation;
@@ -18,7 +19,7 @@ use crate::{
     spec::{Half, ImageShape},
 };
 
-pub use check::PackManifestError;
+pub use check::{IMAGES_MAX, PackManifestError, check_image};
 pub use facts::{PackFacts, WELL_KNOWN};
 pub use preparation::{ChannelOrder, Encoding, Preparation, Resize};
 

@@ -194,7 +194,7 @@ impl fmt::Display for WaitReason {
             Self::JobsAhead { count } => write!(f, "{count} jobs go first"),
             Self::PackFitsNobody { bytes, largest } => {
                 let (bytes, largest) = (told_bytes(*bytes), told_bytes(*largest));
-                write!(f, "its pack of {bytes} fits no worker: the largest cache holds {largest}")
+                write!(f, "its pack of {bytes} fits no worker: the most that one takes now is {largest}")
             }
             Self::AboutToStart => f.write_str("it is about to start"),
             Self::NotConfirmed { worker, seconds } => {
@@ -269,7 +269,7 @@ mod tests {
     fn a_job_whose_pack_fits_nobody_says_so_first() {
         let ready = JobState::Ready { not_before: at(90) };
         let holds = |bytes| PackRoom { bytes_max: Some(bytes), ..PackRoom::default() };
-        let told = "its pack of 3.0 MB fits no worker: the largest cache holds 2.0 MB";
+        let told = "its pack of 3.0 MB fits no worker: the most that one takes now is 2.0 MB";
 
         check_with_rooms(&ready, (2, 2), (0, &[holds(999), holds(2_000_000)]), &[told]);
         check_with_rooms(&ready, (1, 0), (0, &[holds(2_000_000)]), &[told, "the only worker is busy"]);

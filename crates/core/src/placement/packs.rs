@@ -97,11 +97,11 @@ mod tests {
         let (small, large) = (room(&[], Some(20_000_000)), room(&[2], Some(100_000_000_000)));
         assert_eq!(
             told(&[small.clone(), large.clone()]),
-            "its pack of 235.0 GB fits no worker: the largest cache holds 100.0 GB"
+            "its pack of 235.0 GB fits no worker: the most that one takes now is 100.0 GB"
         );
         assert_eq!(
             told(std::slice::from_ref(&small)),
-            "its pack of 235.0 GB fits no worker: the largest cache holds 20.0 MB"
+            "its pack of 235.0 GB fits no worker: the most that one takes now is 20.0 MB"
         );
         assert_eq!(told(&[]), "");
         assert_eq!(told(&[small.clone(), room(&[1], Some(0))]), "");

@@ -4,10 +4,12 @@
 //! are for: seed, split, half, role and so on. How they are used is `training`'s business.
 
 mod philox;
+mod share;
 
 use serde::Serialize;
 
 pub use philox::Stream;
+pub use share::validation_rank;
 
 use crate::spec::{Half, JobSpec, Origin};
 

@@ -1,5 +1,7 @@
 //! Class names of well-known sets whose files hold numbers only.
 
+use selffer_core::pack::cifar100;
+
 /// The names of Fashion-MNIST's classes, by label, as its authors list them
 /// (Xiao, Rasul, Vollgraf 2017, table 2).
 const FASHION_MNIST: [&str; 10] = [
@@ -26,6 +28,7 @@ pub fn known_class_names(dataset: &str) -> Option<Vec<String>> {
     match dataset {
         "fashion-mnist" => Some(FASHION_MNIST.map(str::to_owned).to_vec()),
         "cifar-10" => Some(CIFAR_10.map(str::to_owned).to_vec()),
+        "cifar-100" => Some(cifar100::classes().iter().map(|class| class.name.to_owned()).collect()),
         _ => None,
     }
 }

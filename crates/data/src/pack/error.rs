@@ -2,7 +2,9 @@
 
 use std::{io, path::PathBuf};
 
-use selffer_core::ids::Digest;
+use selffer_core::{ids::Digest, pack::PackManifestError};
+
+use crate::PictureError;
 
 /// Why a pack cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +43,7 @@ pub enum PackError {
         /// The manifest.
         path: PathBuf,
         /// What is wrong.
-        problem: ManifestProblem,
+        problem: PackManifestError,
     },
     /// A shard is shorter or longer than the manifest says.
     #[error("{path} ends at byte {found}, but the manifest says {expected}")]
@@ -82,6 +84,35 @@ pub enum PackError {
         /// What the manifest promises.
         expected: String,
     },
+    /// The JPEGs of a shard do not follow each other.
+    #[error(
+        "{path}, byte {offset}: image {index} ends at byte {found} of the JPEGs, expected {first} to {last}"
+    )]
+    JpegEnd {
+        /// The shard.
+        path: PathBuf,
+        /// Of the number, from the start of the file.
+        offset: u64,
+        /// Of the image within the shard.
+        index: usize,
+        /// Where it ends.
+        found: u64,
+        /// The least that is possible.
+        first: u64,
+        /// The most that is possible.
+        last: u64,
+    },
+    /// An image that cannot be decoded.
+    #[error("{path}: image {index} cannot be decoded")]
+    Image {
+        /// The shard.
+        path: PathBuf,
+        /// Of the image within the shard.
+        index: usize,
+        /// Why.
+        #[source]
+        source: PictureError,
+    },
     /// A label that is no class.
     #[error("{path}, byte {offset}: label {label} is not below the {class_count} classes")]
     Label {
@@ -115,79 +146,5 @@ pub enum PackError {
         found: Digest,
         /// The manifest's.
         expected: Digest,
-    },
-}
-
-/// How a manifest contradicts itself or what packs are.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ManifestProblem {
-    /// Of another version, or no pack at all.
-    #[error("schema is {found:?}, expected {expected:?}")]
-    Schema {
-        /// As given.
-        found: String,
-        /// [`selffer_core::pack::SCHEMA`].
-        expected: &'static str,
-    },
-    /// Images without pixels, or larger than any we train on.
-    #[error("image is {height}x{width}x{channels}, but sides are 1 to {side_max} and channels 1 or 3")]
-    Image {
-        /// As given.
-        height: u32,
-        /// As given.
-        width: u32,
-        /// As given.
-        channels: u32,
-        /// The longest side allowed.
-        side_max: u32,
-    },
-    /// No class.
-    #[error("classes is empty")]
-    NoClasses,
-    /// A grouping that does not say A or B for each class.
-    #[error("groupings.{grouping} must hold A or B for each of the {class_count} classes")]
-    Grouping {
-        /// Its name.
-        grouping: String,
-        /// How many classes.
-        class_count: usize,
-    },
-    /// A count list of the wrong length.
-    #[error("{subset}.images_per_class has {found} entries for {class_count} classes")]
-    CountsLength {
-        /// `train` or `validation`.
-        subset: &'static str,
-        /// Entries.
-        found: usize,
-        /// How many classes.
-        class_count: usize,
-    },
-    /// Counts that do not add up.
-    #[error("{subset}: the classes have {by_class} images, but the shards {by_shard}")]
-    CountsSum {
-        /// `train` or `validation`.
-        subset: &'static str,
-        /// Sum over classes.
-        by_class: u64,
-        /// Sum over shards.
-        by_shard: u64,
-    },
-    /// A subset without images, or with more than labels can index.
-    #[error("{subset} has {images} images, expected 1 to {limit}")]
-    ImageCount {
-        /// `train` or `validation`.
-        subset: &'static str,
-        /// How many.
-        images: u64,
-        /// The most allowed.
-        limit: u64,
-    },
-    /// A shard whose name could be a path, or that is named twice.
-    #[error("{subset}.shards: {file:?} is not a file name of its own")]
-    ShardName {
-        /// `train` or `validation`.
-        subset: &'static str,
-        /// As given.
-        file: String,
     },
 }

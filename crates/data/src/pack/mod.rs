@@ -1,8 +1,8 @@
 //! Opening packs: everything a manifest says about its shards is checked, then believed.
 //!
-//! After [`Pack::open`] every image can be read, every label is one of the pack's classes,
-//! and the classes have as many images as the manifest says. Pixels are not looked at;
-//! [`Pack::verify`] compares every byte with the digests.
+//! After [`Pack::open`] every image can be found, every label is one of the pack's classes,
+//! and the classes have as many images as the manifest says. Pixels are not looked at, nor is
+//! what JPEGs hold; [`Pack::verify`] compares every byte with the digests.
 
 mod error;
 mod manifest;
@@ -14,11 +14,14 @@ use selffer_core::{
     pack::{MANIFEST_FILE, PackManifest, Subset},
 };
 
-pub use error::{ManifestProblem, PackError};
+pub use error::PackError;
 pub use manifest::read_manifest;
-pub(crate) use manifest::{IMAGES_MAX, check_image};
+pub(crate) use selffer_core::pack::{IMAGES_MAX, check_image};
 
-use crate::shards::MappedShard;
+use crate::{
+    picture::{CodedImages, CodedRoom},
+    shards::{Held, MappedShard},
+};
 
 /// An opened pack.
 #[derive(Debug)]
@@ -29,18 +32,21 @@ pub struct Pack {
     validation: Images,
 }
 
-/// The images of one subset, mapped: reading one costs no copy.
+/// The images of one subset, mapped: reading one costs no copy, unless it is to be decoded.
 #[derive(Debug)]
 pub struct Images {
     shards: Vec<MappedShard>,
     // Index of the first image after each shard.
     ends: Vec<usize>,
     image_bytes: usize,
+    coded: CodedImages,
 }
 
 /// Room for one decoded image; whoever reads many keeps it from one to the next.
 #[derive(Debug, Default)]
-pub struct ImageBuffer {}
+pub struct ImageBuffer {
+    room: CodedRoom,
+}
 
 impl Pack {
     /// Opens the pack in this folder.
@@ -107,7 +113,7 @@ impl Images {
         let mut counts = vec![0_u64; manifest.classes.len()];
         let mut end = 0;
         for shard in &subset.shards {
-            let mapped = MappedShard::open(&folder.join(&shard.file), shard, manifest.image)?;
+            let mapped = MappedShard::open(&folder.join(&shard.file), shard, manifest)?;
             count_labels(&mapped, &mut counts)?;
             end += mapped.len();
             ends.push(end);
@@ -121,7 +127,7 @@ impl Images {
         }
         let image = manifest.image;
         let image_bytes = image.height as usize * image.width as usize * image.channels as usize;
-        Ok(Self { shards, ends, image_bytes })
+        Ok(Self { shards, ends, image_bytes, coded: CodedImages::of(manifest) })
     }
 
     /// How many images.
@@ -149,9 +155,15 @@ impl Images {
     ///
     /// # Panics
     /// If `index` is not below [`Images::len`].
-    pub fn image<'a>(&'a self, index: usize, _buffer: &'a mut ImageBuffer) -> Result<&'a [u8], PackError> {
+    pub fn image<'a>(&'a self, index: usize, buffer: &'a mut ImageBuffer) -> Result<&'a [u8], PackError> {
         let (shard, index) = self.locate(index);
-        Ok(shard.image(index))
+        match shard.image(index) {
+            Held::Pixels(pixels) => Ok(pixels),
+            Held::Jpeg(coded) => self
+                .coded
+                .decode(coded, &mut buffer.room)
+                .map_err(|source| PackError::Image { path: shard.path().to_path_buf(), index, source }),
+        }
     }
 
     /// Class of one image, an index into the manifest's classes.

@@ -12,7 +12,7 @@ impl MappedFile {
     /// Maps the whole file; it must not be empty.
     pub(super) fn of(file: &File) -> io::Result<Self> {
         // SAFETY: the bytes must not change while they are borrowed. A shard is written
-        // under another name, never opened for writing after its rename, and replaced
+        // under another name, not written to any more once it is mapped, and replaced
         // only by rename or removal, both of which leave this mapping as it is. Who
         // truncates a pack in use ends the process by SIGBUS, but cannot make it read
         // foreign memory; only `u8` is read from it, for which every value is valid.

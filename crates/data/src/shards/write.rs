@@ -1,33 +1,54 @@
-//! Writing packs: whole or not at all.
+//! Writing packs: whole or not at all, and where a key was given, in as many goes as it takes.
 //!
-//! The same images give the same bytes, and with them the same digest, on every machine.
+//! The same images give the same bytes, and with them the same digest, on every machine and for
+//! any number of threads: which images a shard is for depends on their number and shape alone.
 
-use std::{
-    fs::File,
-    io::{self, BufWriter, Write},
-    path::Path,
-};
+use std::{collections::BTreeMap, fs, ops::Range, path::Path};
 
 use selffer_core::{
     identity::canonical_json,
     ids::Digest,
-    pack::{Class, Encoding, MANIFEST_FILE, PackManifest, SCHEMA, Shard, Subset},
+    pack::{Class, Encoding, MANIFEST_FILE, PackManifest, Preparation, SCHEMA, Shard, Subset},
     spec::{Half, ImageShape},
 };
 
+use super::{
+    done::{DoneShard, Outcome, pixel_hash},
+    slots::ShardSlots,
+};
 use crate::partial::{Partial, WriteError};
 
-/// A shard's images and labels, in bytes at most; its header comes on top.
-const SHARD_BYTES_MAX: u64 = (256 << 20) - 4096;
+/// A shard's images and labels as they are, in bytes at most; its header comes on top.
+const SHARD_BYTES_MAX: u64 = (64 << 20) - 4096;
 
 /// A pack in the making; dropped before [`PackWriter::finish`], it leaves nothing.
 #[derive(Debug)]
 pub struct PackWriter {
-    image: ImageShape,
+    form: PackForm,
     partial: Partial,
+    /// Files of ours that are no part of the pack.
+    notes: Vec<String>,
 }
 
-/// The images of a subset as an importer has them.
+/// What is the same of all images of a pack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PackForm {
+    /// Their shape.
+    pub image: ImageShape,
+    /// What was done to make them so.
+    pub preparation: Option<Preparation>,
+    /// How they rest.
+    pub encoding: Encoding,
+}
+
+impl From<ImageShape> for PackForm {
+    /// Images that had their shape, as they are.
+    fn from(image: ImageShape) -> Self {
+        Self { image, preparation: None, encoding: Encoding::Pixels }
+    }
+}
+
+/// The images of a subset as an importer has them that reads them one after the other.
 pub struct SubsetImages<'a, E> {
     /// `train` or `validation`; names the shards.
     pub name: &'static str,
@@ -39,32 +60,128 @@ pub struct SubsetImages<'a, E> {
     pub next_image: &'a mut dyn FnMut(&mut [u8]) -> Result<(), E>,
 }
 
+/// A subset that was written.
+#[derive(Debug)]
+pub struct WrittenSubset {
+    /// What the manifest says of it.
+    pub subset: Subset,
+    /// What became of each image.
+    pub(crate) outcomes: Vec<Outcome>,
+}
+
+/// Which images are wanted next.
+pub(crate) enum Window<'a> {
+    /// These, in the shard's places from 0 on.
+    Fill(Range<usize>, &'a ShardSlots),
+    /// Not these: they are there already, and this became of them.
+    Skip(Range<usize>, &'a [Outcome]),
+}
+
 impl PackWriter {
     /// Begins a pack that will be at `out`, where nothing may be.
     ///
     /// # Errors
     /// `out` exists, another process writes there, or the disk refuses.
-    pub fn create(out: &Path, image: ImageShape) -> Result<Self, WriteError> {
-        Ok(Self { image, partial: Partial::create(out)? })
+    pub fn create(out: &Path, form: impl Into<PackForm>) -> Result<Self, WriteError> {
+        Ok(Self { form: form.into(), partial: Partial::create(out)?, notes: Vec::new() })
+    }
+
+    /// The same, going on after the shards that an import of the same key finished.
+    ///
+    /// # Errors
+    /// As [`PackWriter::create`].
+    pub fn resume(out: &Path, form: impl Into<PackForm>, key: Digest) -> Result<Self, WriteError> {
+        Ok(Self { form: form.into(), partial: Partial::resume(out, key)?, notes: Vec::new() })
+    }
+
+    /// Whatever ends the import from here on, finished shards stay for the next one.
+    pub(crate) fn keep(&mut self) {
+        self.partial.keep();
     }
 
     /// Writes one subset's shards, in order.
     ///
     /// # Errors
     /// What `next_image` answers, or what the disk refuses.
-    pub fn write_subset<E: From<WriteError>>(&mut self, subset: SubsetImages<'_, E>) -> Result<Subset, E> {
+    pub fn write_subset<E: From<WriteError>>(
+        &mut self,
+        subset: SubsetImages<'_, E>,
+    ) -> Result<WrittenSubset, E> {
         let SubsetImages { name, labels, class_count, next_image } = subset;
-        let mut images_per_class = vec![0; class_count];
-        for &label in labels {
-            images_per_class[label as usize] += 1;
-        }
-        let images_per_shard = (SHARD_BYTES_MAX / (self.image_bytes() as u64 + 4)).max(1) as usize;
-        let mut shards = Vec::new();
+        let mut pixels = vec![0; self.form.image.bytes()];
+        self.write_windows((name, labels, class_count), &mut |window| {
+            let (range, slots) = match window {
+                Window::Fill(range, slots) => (range, Some(slots)),
+                Window::Skip(range, _) => (range, None),
+            };
+            let mut outcomes = Vec::with_capacity(range.len());
+            for slot in 0..range.len() {
+                next_image(&mut pixels)?;
+                if let Some(slots) = slots {
+                    slots.put(slot, &pixels)?;
+                    outcomes.push(Outcome::Written(pixel_hash(&pixels)));
+                }
+            }
+            Ok(outcomes)
+        })
+    }
+
+    /// Writes one subset's shards: `fill` gets a window for each, in order, and answers what
+    /// became of its images (nothing, of those to be skipped).
+    pub(crate) fn write_windows<E: From<WriteError>>(
+        &mut self,
+        (name, labels, class_count): (&str, &[u32], usize),
+        fill: &mut dyn FnMut(Window<'_>) -> Result<Vec<Outcome>, E>,
+    ) -> Result<WrittenSubset, E> {
+        let images_per_shard = (SHARD_BYTES_MAX / (self.form.image.bytes() as u64 + 4)).max(1) as usize;
+        let mut subset = Subset { images_per_class: vec![0; class_count], shards: Vec::new() };
+        let mut outcomes = Vec::with_capacity(labels.len());
         for (index, labels) in labels.chunks(images_per_shard).enumerate() {
-            let file = format!("{name}-{index:05}.safetensors");
-            shards.push(self.write_shard(file, labels, next_image)?);
+            let first = index * images_per_shard;
+            let range = first..first + labels.len();
+            let done = self.write_shard(&format!("{name}-{index:05}"), labels, range, fill)?;
+            for (&label, outcome) in labels.iter().zip(&done.outcomes) {
+                subset.images_per_class[label as usize] += u64::from(outcome.is_written());
+            }
+            subset.shards.extend(done.shard);
+            outcomes.extend(done.outcomes);
         }
-        Ok(Subset { images_per_class, shards })
+        Ok(WrittenSubset { subset, outcomes })
+    }
+
+    fn write_shard<E: From<WriteError>>(
+        &mut self,
+        name: &str,
+        labels: &[u32],
+        range: Range<usize>,
+        fill: &mut dyn FnMut(Window<'_>) -> Result<Vec<Outcome>, E>,
+    ) -> Result<DoneShard, E> {
+        let (file, note) = (format!("{name}.safetensors"), format!("{name}.done"));
+        self.notes.push(note.clone());
+        if let Some(done) = DoneShard::read(&self.partial.path(&note), self.partial.folder(), labels.len()) {
+            fill(Window::Skip(range, &done.outcomes))?;
+            return Ok(done);
+        }
+        let path = self.partial.path(&file);
+        let slots = ShardSlots::create(&path, labels.len(), self.form)?;
+        let outcomes = fill(Window::Fill(range, &slots))?;
+        let is_there: Vec<bool> = outcomes.iter().map(Outcome::is_written).collect();
+        let images = is_there.iter().filter(|&&is_there| is_there).count() as u64;
+        let shard = if images == 0 {
+            fs::remove_file(&path).map_err(|source| WriteError::Write { path, source })?;
+            None
+        } else {
+            let (bytes, digest) = slots.finish(labels, &is_there)?;
+            Some(Shard { file, images, bytes, digest })
+        };
+        let done = DoneShard { shard, outcomes };
+        self.partial.write(&note, &serde_json::to_vec(&done).expect("names, numbers and texts are JSON"))?;
+        Ok(done)
+    }
+
+    /// Writes a file that lies beside the pack's own and is no part of it.
+    pub(crate) fn write_beside(&self, file: &str, bytes: &[u8]) -> Result<(), WriteError> {
+        self.partial.write(file, bytes)
     }
 
     /// Writes the manifest and puts the pack in its place, to stay there after a power cut.
@@ -74,85 +191,16 @@ impl PackWriter {
     pub fn finish(
         self,
         classes: Vec<Class>,
-        groupings: std::collections::BTreeMap<String, Vec<Half>>,
+        groupings: BTreeMap<String, Vec<Half>>,
         train: Subset,
         validation: Subset,
     ) -> Result<PackManifest, WriteError> {
+        let PackForm { image, preparation, encoding } = self.form;
         let schema = SCHEMA.to_owned();
-        let (image, preparation, encoding) = (self.image, None, Encoding::Pixels);
         let manifest =
             PackManifest { schema, image, preparation, encoding, classes, groupings, train, validation };
         self.partial.write(MANIFEST_FILE, canonical_json(&manifest).as_bytes())?;
-        self.partial.finish()?;
+        self.partial.finish(&self.notes)?;
         Ok(manifest)
-    }
-
-    fn image_bytes(&self) -> usize {
-        self.image.height as usize * self.image.width as usize * self.image.channels as usize
-    }
-
-    fn write_shard<E: From<WriteError>>(
-        &mut self,
-        file: String,
-        labels: &[u32],
-        next_image: &mut dyn FnMut(&mut [u8]) -> Result<(), E>,
-    ) -> Result<Shard, E> {
-        let path = self.partial.path(&file);
-        let failed = |source| WriteError::Write { path: path.clone(), source };
-        let mut writer = HashedFile::create(&path).map_err(failed)?;
-        writer.write(&header(labels.len(), self.image)).map_err(failed)?;
-        for label in labels {
-            writer.write(&label.to_le_bytes()).map_err(failed)?;
-        }
-        let mut pixels = vec![0; self.image_bytes()];
-        for _ in labels {
-            next_image(&mut pixels)?;
-            writer.write(&pixels).map_err(failed)?;
-        }
-        let (bytes, digest) = writer.finish().map_err(failed)?;
-        Ok(Shard { file, images: labels.len() as u64, bytes, digest })
-    }
-}
-
-/// The safetensors header of a shard, with its length prefix, padded to 8 bytes.
-fn header(count: usize, image: ImageShape) -> Vec<u8> {
-    let (height, width, channels) = (image.height, image.width, image.channels);
-    let labels_end = count * 4;
-    let images_end = labels_end + count * height as usize * width as usize * channels as usize;
-    let mut text = format!(
-        "{{\"labels\":{{\"dtype\":\"U32\",\"shape\":[{count}],\"data_offsets\":[0,{labels_end}]}},\
-         \"images\":{{\"dtype\":\"U8\",\"shape\":[{count},{height},{width},{channels}],\
-         \"data_offsets\":[{labels_end},{images_end}]}}}}"
-    );
-    while text.len() % 8 != 0 {
-        text.push(' ');
-    }
-    let mut header = (text.len() as u64).to_le_bytes().to_vec();
-    header.extend_from_slice(text.as_bytes());
-    header
-}
-
-/// A file that knows its length and digest.
-struct HashedFile {
-    writer: BufWriter<File>,
-    hasher: blake3::Hasher,
-    bytes: u64,
-}
-
-impl HashedFile {
-    fn create(path: &Path) -> io::Result<Self> {
-        let writer = BufWriter::with_capacity(1 << 20, File::create(path)?);
-        Ok(Self { writer, hasher: blake3::Hasher::new(), bytes: 0 })
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.hasher.update(bytes);
-        self.bytes += bytes.len() as u64;
-        self.writer.write_all(bytes)
-    }
-
-    fn finish(self) -> io::Result<(u64, Digest)> {
-        self.writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        Ok((self.bytes, Digest(*self.hasher.finalize().as_bytes())))
     }
 }

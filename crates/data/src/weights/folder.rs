@@ -69,7 +69,7 @@ impl WeightsWriter {
         let manifest = WeightsManifest { schema: SCHEMA.to_owned(), channels, layers };
         manifest.check()?;
         partial.write(MANIFEST_FILE, canonical_json(&manifest).as_bytes())?;
-        partial.finish()?;
+        partial.finish(&[])?;
         Ok(manifest)
     }
 }

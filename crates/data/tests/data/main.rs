@@ -4,13 +4,29 @@
 //! The sets are tiny and made here; Fashion-MNIST itself is imported by the demo.
 
 #[cfg(test)]
+mod archives;
+#[cfg(test)]
 mod cifar10;
 #[cfg(test)]
 mod cifar10_refused;
 #[cfg(test)]
+mod cifar_binary;
+#[cfg(test)]
+mod coded;
+#[cfg(test)]
+mod folders;
+#[cfg(test)]
+mod groups;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod idx;
+#[cfg(test)]
+mod ilsvrc2012;
+#[cfg(test)]
+mod odd_pictures;
+#[cfg(test)]
+mod pictures;
 #[cfg(test)]
 mod refused;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use selffer_data::import::idx::{IdxSource, import};
+use selffer_data::import::idx::{IdxSource, open};
 
 use crate::tiny::{self, TRAIN_IMAGES_FILE, TRAIN_LABELS_FILE};
 
@@ -142,7 +142,7 @@ fn what_exists_is_never_overwritten() {
     let (folder, pack) = tiny::imported();
     let source = IdxSource::in_folder(&folder.path().join("set")).unwrap();
     for taken in [pack.as_path(), Path::new("/")] {
-        assert!(import(&source, taken, &mut |_| {}).is_err());
+        assert!(open(&source).unwrap().import(taken, &mut |_| {}).is_err());
     }
     assert_eq!(tiny::files_in(folder.path()), ["pack", "set"]);
 }

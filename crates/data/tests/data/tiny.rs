@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use selffer_data::import::idx::{IdxSource, ImportError, import};
+use selffer_data::import::idx::{IdxSource, ImportError, open};
 
 pub(crate) const TRAIN_LABELS: [u8; 12] = [2, 0, 1, 3, 0, 0, 2, 1, 3, 1, 2, 3];
 pub(crate) const VALIDATION_LABELS: [u8; 4] = [3, 2, 1, 0];
@@ -55,7 +55,7 @@ pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
 pub(crate) fn import_set(folder: &Path) -> Result<PathBuf, ImportError> {
     let source = IdxSource::in_folder(&folder.join("set"))?;
     let pack = folder.join("pack");
-    import(&source, &pack, &mut |_| {})?;
+    open(&source)?.import(&pack, &mut |_| {})?;
     Ok(pack)
 }
 

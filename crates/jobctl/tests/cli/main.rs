@@ -13,6 +13,8 @@ mod imports;
 #[cfg(test)]
 mod networks;
 #[cfg(test)]
+mod pictures;
+#[cfg(test)]
 mod plans;
 #[cfg(test)]
 mod program;

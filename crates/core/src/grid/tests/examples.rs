@@ -14,6 +14,7 @@ use crate::{
 const PAPER: &str = include_str!("../../../../../examples/grids/yosinski-2014.yaml");
 const COMPLETE: &str = include_str!("../../../../../examples/grids/yosinski-complete.yaml");
 const DEPTHS: &str = include_str!("../../../../../examples/grids/fashion-depths.yaml");
+const MANMADE_NATURAL: &str = include_str!("../../../../../examples/grids/cifar-10-manmade-natural.yaml");
 
 fn example(text: &str, dataset: &str) -> Study {
     let grid = parse("grid.yaml", text, &GridFiles::new()).unwrap_or_else(|e| panic!("{}", e.render(false)));
@@ -104,4 +105,17 @@ fn every_grid_of_the_page_expands() {
         let expanded = expand(&grid, Known { pack: &pack(), weights: &weights });
         assert!(!expanded.unwrap_or_else(|e| panic!("{}", e.render(false))).cells.is_empty());
     }
+}
+
+#[test]
+fn the_grid_of_unlike_halves_is_36_networks_of_which_half_are_the_control() {
+    let study = example(MANMADE_NATURAL, "cifar-10");
+    assert_eq!(by_treatment(&study), BTreeMap::from([("base", 4), ("BnB", 16), ("AnB", 16)]));
+    let classes = |name: &str| {
+        let cell = study.cells.iter().find(|cell| cell.name == name).unwrap();
+        cell.spec.target.indices.to_vec()
+    };
+    assert_eq!(classes("manmade-natural/baseA"), [0, 1, 8, 9]);
+    assert_eq!(classes("manmade-natural/A3B"), [2, 3, 4, 5, 6, 7]);
+    assert_eq!(classes("similar-manmade-natural-0/baseA").len(), 5);
 }

@@ -27,15 +27,15 @@ pub(super) const WIDTH_AT: u64 = 12;
 const IMAGES_AT: u64 = 16;
 
 /// A file of images, its header read.
-pub(super) struct ImagesFile<'a> {
-    stream: Stream<'a>,
+pub(super) struct ImagesFile {
+    stream: Stream,
     count: u64,
     shape: ImageShape,
 }
 
-impl<'a> ImagesFile<'a> {
+impl ImagesFile {
     /// Opens the file and reads its header.
-    pub(super) fn open(path: &'a Path) -> Result<Self, ImportError> {
+    pub(super) fn open(path: &Path) -> Result<Self, ImportError> {
         let mut stream = Stream::open(path, IMAGES_AT)?;
         stream.expect_magic(IMAGES_MAGIC, "u8 images of rows and columns")?;
         let count = u64::from(stream.read_u32()?);
@@ -48,7 +48,7 @@ impl<'a> ImagesFile<'a> {
 
     /// Where it is.
     pub(super) fn path(&self) -> &Path {
-        self.stream.path
+        &self.stream.path
     }
 
     /// How many images the header promises.
@@ -93,16 +93,16 @@ pub(super) fn read_labels(path: &Path) -> Result<Vec<u32>, ImportError> {
 }
 
 /// The bytes of a file, decompressed if need be.
-struct Stream<'a> {
-    path: &'a Path,
+struct Stream {
+    path: PathBuf,
     reader: Box<dyn Read>,
     offset: u64,
     /// Where the file must end, as far as is known.
     promised: u64,
 }
 
-impl<'a> Stream<'a> {
-    fn open(path: &'a Path, promised: u64) -> Result<Self, ImportError> {
+impl Stream {
+    fn open(path: &Path, promised: u64) -> Result<Self, ImportError> {
         let failed = |source| ImportError::Open { path: path.to_path_buf(), source };
         let mut file = BufReader::with_capacity(1 << 16, File::open(path).map_err(failed)?);
         // By content, not by name: a `.gz` that was unpacked in place is still readable.
@@ -112,7 +112,7 @@ impl<'a> Stream<'a> {
         } else {
             Box::new(file)
         };
-        Ok(Self { path, reader, offset: 0, promised })
+        Ok(Self { path: path.to_path_buf(), reader, offset: 0, promised })
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<(), ImportError> {

@@ -8,21 +8,21 @@
 mod error;
 mod file;
 
-use std::path::{Path, PathBuf};
-
-use selffer_core::{
-    pack::{Class, PackManifest, Subset},
-    spec::ImageShape,
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
 };
+
+use selffer_core::{pack::Class, spec::ImageShape};
 
 pub use error::ImportError;
 
 use self::file::{ImagesFile, read_labels};
-use super::{Progress, SubsetProgress, known_class_names};
-use crate::{
-    pack::{IMAGES_MAX, check_image},
-    shards::{PackWriter, SubsetImages},
+use super::{
+    known_class_names,
+    numbered::{NumberedSet, NumberedSubset},
 };
+use crate::pack::{IMAGES_MAX, check_image};
 
 /// The files of one set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,35 +72,33 @@ impl IdxSource {
     }
 }
 
-/// Imports the set into a new pack at `out`.
-///
-/// `progress` is called at the start of each subset and after every 1,000 images.
+/// Opens the set: headers and labels are read and checked.
 ///
 /// # Errors
-/// A file that is not what it should be, with the byte; or `out` cannot be written.
-pub fn import(
-    source: &IdxSource,
-    out: &Path,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<PackManifest, ImportError> {
-    let train = OpenSubset::open("train", &source.train_images, &source.train_labels)?;
-    let validation = OpenSubset::open("validation", &source.validation_images, &source.validation_labels)?;
+/// A file that is not what it should be, with the byte.
+pub fn open(source: &IdxSource) -> Result<NumberedSet<ImportError>, ImportError> {
+    let train = OpenSubset::open(&source.train_images, &source.train_labels)?;
+    let validation = OpenSubset::open(&source.validation_images, &source.validation_labels)?;
     let image = train.images.shape();
     train.images.check_shape(image)?;
     validation.images.check_shape(image)?;
     let class_names = class_names(source, &train)?;
     train.check_labels(class_names.len())?;
     validation.check_labels(class_names.len())?;
-
-    let mut writer = PackWriter::create(out, image)?;
-    let train = train.write(&mut writer, class_names.len(), progress)?;
-    let validation = validation.write(&mut writer, class_names.len(), progress)?;
-    let classes = class_names.into_iter().map(Class::named).collect();
-    Ok(writer.finish(classes, std::collections::BTreeMap::new(), train, validation)?)
+    let files =
+        [&source.train_images, &source.train_labels, &source.validation_images, &source.validation_labels];
+    Ok(NumberedSet {
+        image,
+        classes: class_names.into_iter().map(Class::named).collect(),
+        groupings: BTreeMap::new(),
+        files: files.map(PathBuf::clone).into(),
+        train: train.numbered(),
+        validation: validation.numbered(),
+    })
 }
 
 /// The names given, or one for each label up to the largest.
-fn class_names(source: &IdxSource, train: &OpenSubset<'_>) -> Result<Vec<String>, ImportError> {
+fn class_names(source: &IdxSource, train: &OpenSubset) -> Result<Vec<String>, ImportError> {
     if let Some(names) = &source.class_names {
         return Ok(names.clone());
     }
@@ -113,15 +111,14 @@ fn class_names(source: &IdxSource, train: &OpenSubset<'_>) -> Result<Vec<String>
 }
 
 /// One subset with its labels read and its images to come.
-struct OpenSubset<'a> {
-    name: &'static str,
-    images: ImagesFile<'a>,
-    labels_path: &'a Path,
+struct OpenSubset {
+    images: ImagesFile,
+    labels_path: PathBuf,
     labels: Vec<u32>,
 }
 
-impl<'a> OpenSubset<'a> {
-    fn open(name: &'static str, images_path: &'a Path, labels_path: &'a Path) -> Result<Self, ImportError> {
+impl OpenSubset {
+    fn open(images_path: &Path, labels_path: &Path) -> Result<Self, ImportError> {
         let images = ImagesFile::open(images_path)?;
         let labels = read_labels(labels_path)?;
         if images.count() != labels.len() as u64 {
@@ -135,7 +132,7 @@ impl<'a> OpenSubset<'a> {
         if !(1..=IMAGES_MAX).contains(&images.count()) {
             return Err(ImportError::Empty { path: images_path.to_path_buf() });
         }
-        Ok(Self { name, images, labels_path, labels })
+        Ok(Self { images, labels_path: labels_path.to_path_buf(), labels })
     }
 
     fn check_labels(&self, class_count: usize) -> Result<(), ImportError> {
@@ -150,27 +147,19 @@ impl<'a> OpenSubset<'a> {
         }
     }
 
-    fn write(
-        mut self,
-        writer: &mut PackWriter,
-        class_count: usize,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Subset, ImportError> {
-        let mut progress = SubsetProgress::start(self.name, self.labels.len() as u64, progress);
-        let mut next_image = |pixels: &mut [u8]| {
-            self.images.read_image(pixels)?;
-            progress.image_done();
-            Ok::<(), ImportError>(())
+    fn numbered(self) -> NumberedSubset<ImportError> {
+        let Self { mut images, labels, .. } = self;
+        let mut left = labels.len();
+        let next_image = move |pixels: &mut [u8]| {
+            images.read_image(pixels)?;
+            left -= 1;
+            if left == 0 { images.expect_end() } else { Ok(()) }
         };
-        let images =
-            SubsetImages { name: self.name, labels: &self.labels, class_count, next_image: &mut next_image };
-        let written = writer.write_subset(images)?;
-        self.images.expect_end()?;
-        Ok(written)
+        NumberedSubset { labels, next_image: Box::new(next_image) }
     }
 }
 
-impl ImagesFile<'_> {
+impl ImagesFile {
     /// Checks that images have this shape, and that it is one of a pack's.
     fn check_shape(&self, expected: ImageShape) -> Result<(), ImportError> {
         let (path, found) = (self.path().to_path_buf(), self.shape());

@@ -2,7 +2,11 @@
 
 use std::path::Path;
 
-use selffer_core::{ids::Digest, pack::PackManifest, spec::Half};
+use selffer_core::{
+    ids::Digest,
+    pack::{ChannelOrder, Encoding, PackManifest, Preparation, Resize},
+    spec::Half,
+};
 use selffer_data::Pack;
 use serde::Serialize;
 
@@ -73,7 +77,7 @@ pub(super) fn tell_whole(
     Ok(Exit::Ok)
 }
 
-/// `selffer.pack-description/v1`.
+/// `selffer.pack-description/v2`.
 #[derive(Serialize)]
 struct PackDescription {
     schema: &'static str,
@@ -81,6 +85,8 @@ struct PackDescription {
     height: u32,
     width: u32,
     channels: u32,
+    preparation: Option<Preparation>,
+    encoding: Encoding,
     train_images: u64,
     validation_images: u64,
     groupings: Vec<String>,
@@ -91,6 +97,8 @@ struct PackDescription {
 struct ClassRecord {
     index: usize,
     name: String,
+    wnid: Option<String>,
+    superclass: Option<String>,
     train_images: u64,
     validation_images: u64,
 }
@@ -100,15 +108,19 @@ impl PackDescription {
         let record = |(index, class): (usize, &selffer_core::pack::Class)| ClassRecord {
             index,
             name: class.name.clone(),
+            wnid: class.wnid.clone(),
+            superclass: class.superclass.clone(),
             train_images: manifest.train.images_per_class[index],
             validation_images: manifest.validation.images_per_class[index],
         };
         Self {
-            schema: "selffer.pack-description/v1",
+            schema: "selffer.pack-description/v2",
             digest: manifest.digest().to_string(),
             height: manifest.image.height,
             width: manifest.image.width,
             channels: manifest.image.channels,
+            preparation: manifest.preparation,
+            encoding: manifest.encoding,
             train_images: manifest.train.images(),
             validation_images: manifest.validation.images(),
             groupings: manifest.groupings.keys().cloned().collect(),
@@ -147,9 +159,28 @@ fn description(name: &str, place: &str, manifest: &PackManifest) -> String {
         ("validation", human::counted(manifest.validation.images(), "image")),
         ("size", human::bytes(shards.map(|shard| shard.bytes).sum())),
     ];
+    if let Some(preparation) = manifest.preparation {
+        facts.push(("pictures", preparation_in_words(preparation)));
+    }
+    if let Encoding::Jpeg { quality } = manifest.encoding {
+        facts.push(("kept as", format!("JPEGs of quality {quality}")));
+    }
     for (grouping, halves) in &manifest.groupings {
         let a = halves.iter().filter(|half| **half == Half::A).count();
         facts.push(("grouping", format!("{grouping}: A has {a} classes, B has {}", halves.len() - a)));
     }
     human::facts(name, &facts)
+}
+
+fn preparation_in_words(preparation: Preparation) -> String {
+    let resize = match preparation.resize {
+        Resize::Squash => "squashed",
+        Resize::ShortSide => "shorter side fitted, the middle kept",
+    };
+    let channels = match preparation.channels {
+        ChannelOrder::Rgb => "red, green, blue",
+        ChannelOrder::Bgr => "blue, green, red",
+        ChannelOrder::Grey => "grey",
+    };
+    format!("{resize}; channels {channels}")
 }

@@ -17,11 +17,11 @@ use selffer_core::{
     import::{ImportKind, ImportManifest},
     pack::PackManifest,
 };
-use selffer_data::Pack;
+use selffer_data::{Pack, import::report::ImportReport};
 use serde::Serialize;
 
 use super::{
-    find::{local_folder, not_found},
+    find::{local_folder, manifest_at, not_found},
     weights::{self, local_weights},
 };
 use crate::{
@@ -50,7 +50,11 @@ pub(super) async fn run(common: &CommonArgs, args: &PushArgs, screen: &Screen) -
     let client = Client::connect(common).await?;
     match is_weights {
         true => weights::push(&client, screen, &folder, &name).await,
-        false => push(&client, screen, &folder, &name).await,
+        false => {
+            let manifest = manifest_at(&folder)?;
+            let document = PackDocument::new("selffer.pack-pushed/v2", &name, &manifest, Some(&folder));
+            push(&client, screen, &folder, (&name, document)).await
+        }
     }
 }
 
@@ -59,13 +63,12 @@ pub(super) async fn push(
     client: &Client,
     screen: &Screen,
     folder: &Path,
-    name: &Name,
+    (name, document): (&Name, PackDocument),
 ) -> anyhow::Result<Exit> {
     let pack = Pack::open(folder)?;
     let import = ImportManifest::Pack(pack.manifest().clone());
     let sent = send(&Sending { client, screen, folder }, &import, name).await?;
-    let mut document = PackDocument::new("selffer.pack-pushed/v1", name, pack.manifest(), Some(folder));
-    document.bytes_sent = Some(sent);
+    let document = PackDocument { schema: "selffer.pack-pushed/v2", bytes_sent: Some(sent), ..document };
     screen.item(name.as_str(), &document, &format!("{name} is in the store ({})\n", how_much(sent)))?;
     Ok(Exit::Ok)
 }
@@ -109,6 +112,8 @@ pub(super) struct PackDocument {
     train_images: u64,
     validation_images: u64,
     bytes_sent: Option<u64>,
+    /// What an import told.
+    pub(super) report: Option<ImportReport>,
 }
 
 impl PackDocument {
@@ -128,6 +133,7 @@ impl PackDocument {
             train_images: manifest.train.images(),
             validation_images: manifest.validation.images(),
             bytes_sent: None,
+            report: None,
         }
     }
 }

@@ -1,0 +1,80 @@
+//! A picture of any size to a square.
+//!
+//! Bilinear over all pixels that fall into one, as Pillow's `BILINEAR` is; rows are computed
+//! before columns, which may differ from Pillow's by one. Weights are made of additions,
+//! multiplications and divisions of f64 and rounded to integers, and all pixels are summed in
+//! integers: no machine comes to another result, with or without vector instructions.
+
+use fast_image_resize::{
+    FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer,
+    images::{Image, ImageRef},
+};
+use selffer_core::pack::Resize;
+
+/// Pixels `[height, width, channels]`, of 1 or 3 channels.
+#[derive(Clone, Copy)]
+pub(super) struct Picture<'a> {
+    pub(super) pixels: &'a [u8],
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) channels: u32,
+}
+
+/// Fills `square`, `[side, side, channels]`. A picture of just this size is copied.
+pub(super) fn resize(
+    resizer: &mut Resizer,
+    picture: Picture<'_>,
+    form: Resize,
+    square: &mut [u8],
+    side: u32,
+) {
+    let Picture { pixels, width, height, channels } = picture;
+    if (width, height) == (side, side) {
+        return square.copy_from_slice(pixels);
+    }
+    let pixel_type = if channels == 1 { PixelType::U8 } else { PixelType::U8x3 };
+    let source = ImageRef::new(width, height, pixels, pixel_type).expect("as many pixels as its sides say");
+    let mut target =
+        Image::from_slice_u8(side, side, square, pixel_type).expect("as many pixels as its sides say");
+    let (left, top, kept_width, kept_height) = kept(form, width, height);
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
+        .crop(left.into(), top.into(), kept_width.into(), kept_height.into())
+        .use_alpha(false);
+    resizer.resize(&source, &mut target, &options).expect("same pixels, and a crop within the source");
+}
+
+/// What becomes the square: left, top, width, height. Of a surplus that is odd the right, or
+/// the lower, side loses one more; a crop between pixels would blur what need not be resampled.
+fn kept(form: Resize, width: u32, height: u32) -> (u32, u32, u32, u32) {
+    match form {
+        Resize::Squash => (0, 0, width, height),
+        Resize::ShortSide => {
+            let short = width.min(height);
+            ((width - short) / 2, (height - short) / 2, short, short)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_of_the_longer_side_is_kept() {
+        assert_eq!(kept(Resize::ShortSide, 500, 375), (62, 0, 375, 375));
+        assert_eq!(kept(Resize::ShortSide, 3, 20_000), (0, 9_998, 3, 3));
+        assert_eq!(kept(Resize::Squash, 500, 375), (0, 0, 500, 375));
+    }
+
+    #[test]
+    fn a_crop_that_fits_is_not_resampled() {
+        let pixels: Vec<u8> = (0..7 * 4).collect();
+        let picture = Picture { pixels: &pixels, width: 7, height: 4, channels: 1 };
+        let mut square = [0; 16];
+
+        resize(&mut Resizer::new(), picture, Resize::ShortSide, &mut square, 4);
+
+        assert_eq!(square, [1, 2, 3, 4, 8, 9, 10, 11, 15, 16, 17, 18, 22, 23, 24, 25]);
+    }
+}
