@@ -76,6 +76,9 @@ pub struct JobResult {
     pub training_s: f64,
     /// Of those, seconds of testing.
     pub testing_s: f64,
+    /// Of all, seconds in which the trainer waited for images; 0 where nobody measured it.
+    #[serde(default)]
+    pub waiting_s: f64,
     /// What it ran on, e.g. `cpu x86-64-v4`.
     pub device_kind: String,
 }

@@ -26,9 +26,9 @@ pub(crate) async fn insert(
         r#"INSERT INTO results (job_id, attempt, checkpoint_id, committed_at, test_images,
                test_top1_correct, test_top5_correct, test_loss, tests, top1_best10, correct_bits,
                weights_digest, layer_digests, copied_layers_unchanged, stuck_at_chance, training_s,
-               testing_s, device_kind)
+               testing_s, waiting_s, device_kind)
            VALUES ($1, $2, $3, clock_timestamp(), $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
-               $16, $17)"#,
+               $16, $17, $18)"#,
         job_id.0,
         to_i32("attempt", attempt.0)?,
         checkpoint_id.0,
@@ -45,6 +45,7 @@ pub(crate) async fn insert(
         result.stuck_at_chance,
         result.training_s,
         result.testing_s,
+        result.waiting_s,
         result.device_kind,
     )
     .execute(connection)
@@ -69,6 +70,7 @@ struct ResultRow {
     stuck_at_chance: bool,
     training_s: f64,
     testing_s: f64,
+    waiting_s: f64,
     device_kind: String,
 }
 
@@ -90,6 +92,7 @@ impl ResultRow {
             stuck_at_chance: self.stuck_at_chance,
             training_s: self.training_s,
             testing_s: self.testing_s,
+            waiting_s: self.waiting_s,
             device_kind: self.device_kind,
         })
     }
@@ -107,7 +110,8 @@ impl Store {
             r#"SELECT r.job_id, r.checkpoint_id, r.test_images, r.test_top1_correct, r.test_top5_correct,
                    r.test_loss, r.tests, r.top1_best10, ''::bytea AS "correct_bits!", r.weights_digest,
                    r.layer_digests AS "layer_digests: Json<Vec<(String, Digest)>>",
-                   r.copied_layers_unchanged, r.stuck_at_chance, r.training_s, r.testing_s, r.device_kind
+                   r.copied_layers_unchanged, r.stuck_at_chance, r.training_s, r.testing_s, r.waiting_s,
+                   r.device_kind
                FROM jobs j
                JOIN results r ON r.job_id = j.job_id AND r.attempt = j.succeeded_attempt
                WHERE j.job_id = ANY($1)"#,
@@ -127,7 +131,8 @@ impl Store {
             r#"SELECT r.job_id, r.checkpoint_id, r.test_images, r.test_top1_correct, r.test_top5_correct,
                    r.test_loss, r.tests, r.top1_best10, r.correct_bits, r.weights_digest,
                    r.layer_digests AS "layer_digests: Json<Vec<(String, Digest)>>",
-                   r.copied_layers_unchanged, r.stuck_at_chance, r.training_s, r.testing_s, r.device_kind
+                   r.copied_layers_unchanged, r.stuck_at_chance, r.training_s, r.testing_s, r.waiting_s,
+                   r.device_kind
                FROM jobs j
                JOIN results r ON r.job_id = j.job_id AND r.attempt = j.succeeded_attempt
                WHERE j.job_id = $1"#,

@@ -1,4 +1,7 @@
-//! How fast a network trains: real iterations on random images, and where their time goes.
+//! How fast a network trains: real iterations on random images, and where their time goes; and how
+//! fast loaders make its batches.
+
+mod batches;
 
 use std::time::{Duration, Instant};
 
@@ -15,6 +18,7 @@ use selffer_core::{
     stream::Streams,
 };
 
+pub use self::batches::{Batches, bench_batches};
 use crate::{
     error::TrainError,
     images::Batch,

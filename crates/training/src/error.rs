@@ -1,6 +1,6 @@
 //! Why a training ends badly, and what kind of failure that is.
 
-use std::error::Error;
+use std::{error::Error, io};
 
 use selffer_core::{
     ids::{Digest, JobKey},
@@ -159,6 +159,19 @@ pub enum TrainError {
         #[source]
         source: rayon::ThreadPoolBuildError,
     },
+    /// No thread for a loader.
+    #[error("cannot start a loader")]
+    StartLoader {
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A loader that panicked: a bug.
+    #[error("loader {loader} ended before its next batch was ready")]
+    LoaderEnded {
+        /// Which, from 0.
+        loader: usize,
+    },
     /// A tensor operation; only a bug or lack of memory can do that.
     #[error("tensor operation at iteration {iteration}")]
     Tensor {
@@ -200,13 +213,15 @@ impl TrainError {
             | Self::Imported { .. }
             | Self::CopiedShape { .. } => FailureClass::Invalid,
             Self::Diverged { .. } => FailureClass::Diverged,
-            Self::FrozenChanged { .. } | Self::FineTunedUnchanged { .. } | Self::Tensor { .. } => {
-                FailureClass::TrainerError
-            }
+            Self::FrozenChanged { .. }
+            | Self::FineTunedUnchanged { .. }
+            | Self::LoaderEnded { .. }
+            | Self::Tensor { .. } => FailureClass::TrainerError,
             Self::ResumeJob { .. }
             | Self::ResumeShape { .. }
             | Self::ResumeDevice { .. }
             | Self::Threads { .. }
+            | Self::StartLoader { .. }
             | Self::Images(_)
             | Self::Weights(_)
             | Self::Checkpoint(_)

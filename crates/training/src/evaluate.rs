@@ -1,10 +1,15 @@
 //! Testing a network: centre crops, no mirror, dropout off.
 
 use candle_core::Result;
+use rayon::ThreadPool;
 use selffer_core::{network::ShapeError, outcome::TestResult, spec::JobSpec};
-use selffer_data::{Images, Selection};
 
-use crate::{images::Feed, network::Network, ops::softmax_loss};
+use crate::{
+    error::TrainError,
+    images::{BATCHES_PER_LOADER_MAX, Batch, Loaders},
+    network::Network,
+    ops::softmax_loss,
+};
 
 /// Images tested at a time, at most.
 const TEST_BATCH_MAX: u64 = 4_096;
@@ -18,38 +23,47 @@ pub(crate) struct Evaluation {
     pub(crate) is_correct: Vec<bool>,
 }
 
-/// How many images to test at a time: as many as fit where a batch and what its way back needs
-/// were in training, about, and at least a batch. No result depends on it.
+/// How many images to test at a time: as many as fit where a batch, those that loaders have
+/// ahead and what its way back needs were in training, about, and at least a batch. No result
+/// depends on it.
 ///
 /// # Errors
 /// When the network does not fit its images.
-pub(crate) fn test_batch(spec: &JobSpec) -> std::result::Result<usize, ShapeError> {
+pub(crate) fn test_batch(spec: &JobSpec, loaders: usize) -> std::result::Result<usize, ShapeError> {
     let layers = spec.network.shapes(spec.image.channels, spec.outputs())?;
     let learning = &layers[usize::from(spec.treatment.layers_frozen)..];
     let kept: u64 = learning.iter().map(|layer| layer.values_kept).sum();
     let at_a_time = layers.iter().map(|layer| layer.values_at_a_time).max().unwrap_or(1).max(1);
+    let side = u64::from(spec.network.side);
+    let loaded =
+        side * side * u64::from(spec.image.channels) * (BATCHES_PER_LOADER_MAX * loaders.max(1)) as u64;
     let batch = u64::from(spec.recipe.batch);
-    let images = batch.saturating_mul(kept) / at_a_time;
+    let images = batch.saturating_mul(kept + loaded) / (at_a_time + loaded);
     Ok(images.max(batch).min(TEST_BATCH_MAX) as usize)
 }
 
-/// Tests the images at `positions` of the selection, in that order, `batch` at a time.
+/// Tests on the next batches of the loaders, until so many images are tested, with
+/// `iteration` updates done.
 pub(crate) fn evaluate(
-    network: &Network,
-    (feed, batch): (&Feed, usize),
-    (images, selection): (&Images, &Selection),
-    positions: impl Iterator<Item = usize>,
-) -> Result<Evaluation> {
+    (network, pool): (&Network, &ThreadPool),
+    loaders: &mut Loaders<'_>,
+    images: usize,
+    iteration: u32,
+) -> std::result::Result<Evaluation, TrainError> {
     let mut sums = Sums::default();
-    let positions: Vec<usize> = positions.collect();
-    for positions in positions.chunks(batch) {
-        let batch = feed.test_batch(images, selection, positions)?;
-        let logits = network.test(&batch.images)?.to_vec2::<f32>()?;
-        for (logits, &position) in logits.iter().zip(positions) {
-            sums.add(logits, selection.labels[position] as usize);
-        }
+    while sums.is_correct.len() < images {
+        let batch = loaders.next()?;
+        test(network, pool, batch, &mut sums).map_err(|source| TrainError::Tensor { iteration, source })?;
     }
     Ok(sums.finish())
+}
+
+fn test(network: &Network, pool: &ThreadPool, batch: &Batch, sums: &mut Sums) -> Result<()> {
+    let logits = pool.install(|| network.test(&batch.images))?.to_vec2::<f32>()?;
+    for (logits, label) in logits.iter().zip(batch.labels.to_vec1::<u32>()?) {
+        sums.add(logits, label as usize);
+    }
+    Ok(())
 }
 
 #[derive(Default)]

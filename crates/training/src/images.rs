@@ -2,22 +2,30 @@
 //!
 //! A value becomes `(pixel − mean) · scale`, the mean taken at the pixel's own place.
 //! Training images come in the order of the job's streams, each with its own crop and
-//! mirror; test images come in the pack's order, cropped in the centre.
+//! mirror; test images come in the pack's order, cropped in the centre. [`Loaders`] make
+//! batches ahead of the trainer, in the order of a [`Plan`].
 
+mod batch;
+mod count;
+mod loader;
+mod plan;
 mod sequence;
+mod stock;
 
-use candle_core::{Device, Error, Result, Tensor};
-use rayon::prelude::*;
-use selffer_core::{
-    recipe::Recipe,
-    spec::{ImageShape, JobSpec},
-    stream::Streams,
+use selffer_core::spec::{ImageShape, JobSpec};
+
+pub use self::count::loaders_for;
+pub(crate) use self::{
+    batch::Batch,
+    loader::Loaders,
+    plan::{Plan, images_per_test, is_test_due},
+    stock::Stock,
 };
-use selffer_data::{ImageBuffer, Images, Selection};
 
-use self::sequence::Sequence;
+/// Batches of one loader that lie in memory at most: one in use, two ahead.
+pub(crate) const BATCHES_PER_LOADER_MAX: usize = 3;
 
-/// Turns images of one shape into batches of one size.
+/// Turns images of one shape into what a network sees.
 pub(crate) struct Feed {
     shape: ImageShape,
     /// Rows and columns of what the network gets.
@@ -45,14 +53,6 @@ impl View {
     }
 }
 
-/// Images and their labels, on the device.
-pub(crate) struct Batch {
-    /// `[N, H, W, C]`.
-    pub(crate) images: Tensor,
-    /// `[N]`.
-    pub(crate) labels: Tensor,
-}
-
 impl Feed {
     pub(crate) fn new(spec: &JobSpec, mean: Vec<f32>) -> Self {
         let side = spec.network.side as usize;
@@ -64,38 +64,9 @@ impl Feed {
         &self.mean
     }
 
-    /// Test images, as they are, cropped in the centre: `positions` of the selection.
-    pub(crate) fn test_batch(
-        &self,
-        images: &Images,
-        selection: &Selection,
-        positions: &[usize],
-    ) -> Result<Batch> {
-        let centre = View::centre(self.shape, self.side);
-        self.batch(images, selection, positions, |_| centre)
-    }
-
-    fn batch(
-        &self,
-        images: &Images,
-        selection: &Selection,
-        positions: &[usize],
-        view: impl Fn(usize) -> View + Sync,
-    ) -> Result<Batch> {
-        let channels = self.shape.channels as usize;
-        let mut values = vec![0.0; positions.len() * self.side * self.side * channels];
-        let places = values.par_chunks_mut(self.side * self.side * channels).zip(positions).enumerate();
-        places.try_for_each_init(ImageBuffer::default, |buffer, (index, (values, &position))| {
-            let image = images.image(selection.indices[position] as usize, buffer).map_err(Error::wrap)?;
-            self.write(image, view(index), values);
-            Ok::<_, Error>(())
-        })?;
-        let labels: Vec<u32> = positions.iter().map(|&position| selection.labels[position]).collect();
-        let shape = (positions.len(), self.side, self.side, channels);
-        Ok(Batch {
-            images: Tensor::from_vec(values, shape, &Device::Cpu)?,
-            labels: Tensor::from_vec(labels, positions.len(), &Device::Cpu)?,
-        })
+    /// Values of one image that the network gets.
+    fn values_per_image(&self) -> usize {
+        self.side * self.side * self.shape.channels as usize
     }
 
     /// Writes one view of an image, `[H, W, C]`.
@@ -104,45 +75,32 @@ impl Feed {
         for (row, out) in values.chunks_exact_mut(self.side * channels).enumerate() {
             let first = ((view.row + row) * width + view.column) * channels;
             let span = first..first + self.side * channels;
-            let pixels = image[span.clone()].iter().zip(&self.mean[span]);
-            for (out, (&pixel, mean)) in out.iter_mut().zip(pixels) {
-                *out = (f32::from(pixel) - mean) * self.scale;
-            }
-            if view.is_mirrored {
-                mirror(out, channels);
+            let (pixels, mean) = (&image[span.clone()], &self.mean[span]);
+            match (view.is_mirrored, channels) {
+                (false, _) => self.write_row(pixels, mean, out),
+                (true, 3) => self.write_row_mirrored::<3>(pixels, mean, out),
+                // A pack has images of one channel or of three.
+                (true, _) => self.write_row_mirrored::<1>(pixels, mean, out),
             }
         }
     }
-}
 
-/// Reverses the order of a row's pixels, not of their channels.
-fn mirror(row: &mut [f32], channels: usize) {
-    row.reverse();
-    row.chunks_exact_mut(channels).for_each(<[f32]>::reverse);
-}
-
-/// The training images of a job, batch by batch.
-pub(crate) struct TrainingImages<'a> {
-    images: &'a Images,
-    selection: Selection,
-    sequence: Sequence,
-    batch: usize,
-}
-
-impl<'a> TrainingImages<'a> {
-    /// `selection` must not be empty.
-    pub(crate) fn new(images: &'a Images, selection: Selection, streams: Streams, recipe: &Recipe) -> Self {
-        let sequence = Sequence::new(streams, recipe, selection.len() as u32);
-        Self { images, selection, sequence, batch: recipe.batch as usize }
+    fn write_row(&self, pixels: &[u8], mean: &[f32], out: &mut [f32]) {
+        for (out, (&pixel, mean)) in out.iter_mut().zip(pixels.iter().zip(mean)) {
+            *out = (f32::from(pixel) - mean) * self.scale;
+        }
     }
 
-    /// The batch of this iteration (from 0). Cheap in increasing order.
-    pub(crate) fn batch(&mut self, feed: &Feed, iteration: u32) -> Result<Batch> {
-        let first = u64::from(iteration) * self.batch as u64;
-        let elements = first..first + self.batch as u64;
-        let positions: Vec<usize> = elements.map(|element| self.sequence.position(element)).collect();
-        let view = |index: usize| self.sequence.view(feed.shape, feed.side, first + index as u64);
-        feed.batch(self.images, &self.selection, &positions, view)
+    /// Reverses the order of the row's pixels, not of their channels.
+    fn write_row_mirrored<const CHANNELS: usize>(&self, pixels: &[u8], mean: &[f32], out: &mut [f32]) {
+        let (pixels, _) = pixels.as_chunks::<CHANNELS>();
+        let (means, _) = mean.as_chunks::<CHANNELS>();
+        let (outs, _) = out.as_chunks_mut::<CHANNELS>();
+        for (out, (pixel, mean)) in outs.iter_mut().zip(pixels.iter().zip(means).rev()) {
+            for channel in 0..CHANNELS {
+                out[channel] = (f32::from(pixel[channel]) - mean[channel]) * self.scale;
+            }
+        }
     }
 }
 
@@ -150,22 +108,30 @@ impl<'a> TrainingImages<'a> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_view_takes_its_own_part_of_image_and_mean() {
+    fn check_view(channels: u32, view: View, expected: &[f32]) {
+        let bytes = 12 * channels as u8;
         let feed = Feed {
-            shape: ImageShape { height: 3, width: 4, channels: 2 },
+            shape: ImageShape { height: 3, width: 4, channels },
             side: 2,
-            mean: (0..24).map(|value| value as f32).collect(),
+            mean: (0..bytes).map(f32::from).collect(),
             scale: 0.5,
         };
-        let image: Vec<u8> = (0..24).map(|value| value * 3).collect();
-        let mut values = vec![0.0; 8];
+        let image: Vec<u8> = (0..bytes).map(|value| value * 3).collect();
+        let mut values = vec![0.0; feed.values_per_image()];
+        feed.write(&image, view, &mut values);
+        assert_eq!(values, expected, "{channels} {view:?}");
+    }
 
-        feed.write(&image, View { row: 1, column: 2, is_mirrored: false }, &mut values);
-        assert_eq!(values, [12.0, 13.0, 14.0, 15.0, 20.0, 21.0, 22.0, 23.0]);
-
-        feed.write(&image, View { row: 1, column: 2, is_mirrored: true }, &mut values);
-        assert_eq!(values, [14.0, 15.0, 12.0, 13.0, 22.0, 23.0, 20.0, 21.0]);
+    #[test]
+    fn a_view_takes_its_own_part_of_image_and_mean() {
+        let view = View { row: 1, column: 2, is_mirrored: false };
+        let mirrored = View { is_mirrored: true, ..view };
+        check_view(1, view, &[6.0, 7.0, 10.0, 11.0]);
+        check_view(1, mirrored, &[7.0, 6.0, 11.0, 10.0]);
+        let coloured = [18.0, 19.0, 20.0, 21.0, 22.0, 23.0, 30.0, 31.0, 32.0, 33.0, 34.0, 35.0];
+        check_view(3, view, &coloured);
+        let coloured = [21.0, 22.0, 23.0, 18.0, 19.0, 20.0, 33.0, 34.0, 35.0, 30.0, 31.0, 32.0];
+        check_view(3, mirrored, &coloured);
     }
 
     #[test]

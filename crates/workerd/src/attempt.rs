@@ -249,6 +249,7 @@ impl Attempt<'_> {
             resume: local.into_iter().chain(inputs.resume.as_ref().map(folder)).collect(),
             device: self.place.device,
             checkpoint_every_ms: self.daemon.checkpoint_every.map(every_ms),
+            means: Some(self.daemon.means.clone()),
             folder: self.folder.path().to_owned(),
         }
     }

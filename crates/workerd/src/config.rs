@@ -54,9 +54,11 @@ recorded.")]
 Examples:
   workerd bench --network caffenet-32 --cpu
   workerd bench --network caffenet --batch 16 --outputs 1000 --cpu --threads 2 -o json
+  workerd bench --batches packs/ilsvrc2012 --crop 227 --batch 256 --cpu --threads 1
 
-Trains random images for some iterations: forward, backward and update. It talks to no coordinator
-and writes no file.")]
+Trains random images for some iterations: forward, backward and update. With --batches it trains
+nothing, but makes batches of a pack as a training would: in random order, mirrored and cropped at
+random, the mean taken off. It talks to no coordinator and writes no file.")]
     Bench(BenchArguments),
 }
 

@@ -53,6 +53,8 @@ pub struct Daemon {
     pub cache: Cache,
     /// Packs that an administrator has placed.
     pub data: DataFolders,
+    /// Folder of the mean images that trainers keep.
+    pub means: PathBuf,
     /// Folder of the running attempts.
     pub attempts: PathBuf,
     /// This program, to start trainers.
@@ -85,6 +87,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         session: session.clone(),
         cache,
         data,
+        means: scratch.means(),
         attempts: scratch.attempts(),
         executable,
         checkpoint_every: config.checkpoint_every,

@@ -125,6 +125,10 @@ impl DataFolders {
     }
 
     fn is_right(&self, found: &Found) -> bool {
+        if self.0.verified.remembers(found.digest, &found.stamps) {
+            return true;
+        }
+        // One at a time, and once: who waited may find it done.
         let _alone = self.0.verifying.lock().unwrap_or_else(PoisonError::into_inner);
         if self.0.verified.remembers(found.digest, &found.stamps) {
             return true;

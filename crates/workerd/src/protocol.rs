@@ -35,6 +35,8 @@ pub struct Request {
     pub device: Device,
     /// Milliseconds between checkpoints; none takes only the last.
     pub checkpoint_every_ms: Option<u64>,
+    /// Folder of the mean images that are kept from job to job; without one it is computed.
+    pub means: Option<PathBuf>,
     /// The attempt's own folder; exists.
     pub folder: PathBuf,
 }
@@ -203,6 +205,7 @@ mod tests {
             stuck_at_chance: false,
             training_s: 1.5,
             testing_s: 0.5,
+            waiting_s: 0.25,
             device_kind: "cpu x86-64-v4".into(),
         }
     }

@@ -1,6 +1,6 @@
 //! The scratch folder: one daemon has it to itself.
 //!
-//! Holds `cache/`, `attempts/` and `verified/`. What becomes of the attempts that a daemon left when it
+//! Holds `cache/`, `means/`, `verified/` and `attempts/`. What becomes of the attempts that a daemon left when it
 //! died is [`crate::reclaim`]'s business.
 
 use std::{
@@ -45,6 +45,12 @@ impl Scratch {
     #[must_use]
     pub fn verified(&self) -> PathBuf {
         self.folder.join("verified")
+    }
+
+    /// Folder of the mean images that trainers keep.
+    #[must_use]
+    pub fn means(&self) -> PathBuf {
+        self.folder.join("means")
     }
 
     /// Folder of the running attempts.

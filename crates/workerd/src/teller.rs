@@ -7,7 +7,7 @@ use std::sync::{
 
 use selffer_core::{
     job::Phase,
-    outcome::{MetricPoint, MetricValue},
+    outcome::{JobResult, MetricPoint, MetricValue},
 };
 use selffer_training::{Checkpoint, Observer, TrainError};
 
@@ -47,6 +47,16 @@ pub(crate) fn note_point(MetricPoint { iteration, value, .. }: &MetricPoint) {
             note(format_args!("iteration {iteration}: test top-1 {top1_percent:.2} %, loss {loss:.4}"));
         }
     }
+}
+
+/// Tells people how long a training took, and how much of that it waited for images.
+pub(crate) fn note_times(result: &JobResult) {
+    let JobResult { training_s, testing_s, waiting_s, .. } = result;
+    let waiting_percent = 100.0 * waiting_s / training_s;
+    note(format_args!(
+        "trained in {training_s:.1} s, {testing_s:.1} s of them tests; waited for images {waiting_s:.2} s \
+         ({waiting_percent:.2} %)"
+    ));
 }
 
 impl Observer for Teller {

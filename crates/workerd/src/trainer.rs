@@ -25,14 +25,16 @@ use selffer_core::{
     recipe::Recipe,
 };
 use selffer_data::{Pack, weights::Weights};
-use selffer_training::{Checkpoint, Ended, Observer, TrainError, Training, select_device, train};
+use selffer_training::{
+    Checkpoint, Ended, Observer, TrainError, Training, loaders_for, select_device, train,
+};
 
 use crate::{
     folder::AttemptFolder,
     points::PointsFile,
     protocol::{Event, Input, Request, Saved},
     saver::Saver,
-    teller::Teller,
+    teller::{Teller, note_times},
     trainer_lock,
     voice::{note, say},
 };
@@ -98,13 +100,20 @@ fn work(request: &Request, folder: &AttemptFolder, stop: Arc<AtomicBool>) -> any
     let work = Work::open(request, |input| say(&Event::Damaged(input)))?;
     let Recipe { iterations, batch, .. } = request.spec.recipe;
     let Work { device, threads, .. } = work;
-    note(format_args!("{iterations} iterations of {batch} images on {device}, {threads} threads"));
+    let loaders = work.loaders();
+    note(format_args!(
+        "{iterations} iterations of {batch} images on {device}, threads: {threads}, loaders: {loaders}"
+    ));
     let saver = Saver::new(folder.clone(), request.checkpoint_every_ms.map(Duration::from_millis));
     let mut teller = Teller::new(saver, PointsFile::open(folder)?, stop);
     let trained = work.train(&mut teller);
+    if let Err(TrainError::Images(_)) = &trained {
+        say(&Event::Damaged(Input::Pack));
+    }
     let saver = &mut teller.saver;
     let last = trained.and_then(|ended| match ended {
         Ended::Finished { result, checkpoint } => {
+            note_times(&result);
             let saved = saver.save_final(&checkpoint, &result)?;
             Ok(Event::Finished { result: Box::new(result), saved })
         }
@@ -207,6 +216,10 @@ impl Work<'_> {
         }
     }
 
+    fn loaders(&self) -> usize {
+        loaders_for(&self.request.spec, &self.pack, self.threads)
+    }
+
     fn is_local(&self, folder: &Path) -> bool {
         folder.starts_with(&self.request.folder)
     }
@@ -227,6 +240,8 @@ impl Work<'_> {
             imported: self.imported.as_ref(),
             resume,
             threads: self.threads,
+            loaders: self.loaders(),
+            means: self.request.means.as_deref(),
             device: self.device,
         };
         train(training, observer)

@@ -7,7 +7,8 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsString,
-    fs, io,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -74,6 +75,8 @@ fn lay_one(twin: &Path, path: &Path, how: Lay) -> io::Result<()> {
         }
         Lay::Copy => {
             fs::copy(&twin, &part)?;
+            // As what was fetched: complete means complete after a power cut too.
+            File::open(&part)?.sync_all()?;
             fs::rename(&part, path)
         }
     }

@@ -6,7 +6,7 @@ use crate::harness::{GRID, Server, import_pack, open_session, submit};
 
 /// Length of the pack `tiny`.
 const TINY_BYTES: u64 = 29;
-const REASON: &str = "its pack of 29 B fits no worker: the largest cache holds 28 B";
+const REASON: &str = "its pack of 29 B fits no worker: the most that one takes now is 28 B";
 
 async fn claim(
     connection: &Connection,

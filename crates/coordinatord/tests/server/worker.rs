@@ -134,6 +134,7 @@ impl<'a> Holding<'a> {
                 .then_some(treatment.layers_frozen == treatment.layers_copied),
             training_s: 1.5,
             testing_s: 0.5,
+            waiting_s: 0.25,
             device_kind: "cpu x86-64-v3".into(),
             ..Default::default()
         }

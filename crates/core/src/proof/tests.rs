@@ -48,6 +48,7 @@ fn found(spec: &JobSpec, shared: usize) -> Found {
             stuck_at_chance: false,
             training_s: 1.0,
             testing_s: 0.1,
+            waiting_s: 0.0,
             device_kind: "cpu x86-64-v4".to_owned(),
         },
     }

@@ -33,6 +33,7 @@ fn result(weights: &[u8]) -> JobResult {
         stuck_at_chance: false,
         training_s: 1.5,
         testing_s: 0.5,
+        waiting_s: 0.25,
         device_kind: HERE.to_owned(),
     }
 }
@@ -127,7 +128,7 @@ fn at_the_end_everything_but_the_times_must_be_the_same() {
         compare(&Recorded { device: HERE, points: &points, result: Some(&recorded) }, &replay)
     };
 
-    let same = compared(JobResult { training_s: 99.0, testing_s: 9.0, ..recorded.clone() });
+    let same = compared(JobResult { training_s: 99.0, testing_s: 9.0, waiting_s: 3.0, ..recorded.clone() });
     assert!(same.holds() && same.end, "{same:?}");
     assert!(same.within.weights.unwrap().iter().all(|layer| layer.relative == 0.0));
 

@@ -82,6 +82,7 @@ impl TryFrom<v1::JobResult> for JobResult {
             stuck_at_chance: result.stuck_at_chance,
             training_s: finite("training_s", result.training_s)?,
             testing_s: finite("testing_s", result.testing_s)?,
+            waiting_s: finite("waiting_s", result.waiting_s)?,
             device_kind: result.device_kind,
         })
     }
@@ -104,6 +105,7 @@ impl From<&JobResult> for v1::JobResult {
             stuck_at_chance: result.stuck_at_chance,
             training_s: result.training_s,
             testing_s: result.testing_s,
+            waiting_s: result.waiting_s,
             device_kind: result.device_kind.clone(),
         }
     }
@@ -138,6 +140,7 @@ mod tests {
             stuck_at_chance: false,
             training_s: 12.5,
             testing_s: 0.25,
+            waiting_s: 0.125,
             device_kind: "cpu x86-64-v4".into(),
         };
 

@@ -296,6 +296,7 @@ pub(crate) fn result() -> JobResult {
         copied_layers_unchanged: Some(true),
         stuck_at_chance: false,
         training_s: 12.5,
+        waiting_s: 0.125,
         testing_s: 1.25,
         device_kind: "cpu x86-64-v3".to_owned(),
     }

@@ -74,6 +74,7 @@ impl Checkpoint {
             tests: state.tests.iter().map(Into::into).collect(),
             training_s: state.training_s.0,
             testing_s: state.testing_s.0,
+            waiting_s: state.waiting_s.0,
             device_kind: state.device_kind,
             mean,
             layers,
@@ -103,6 +104,7 @@ impl Checkpoint {
             tests: self.tests.iter().map(Into::into).collect(),
             training_s: Bits(self.training_s),
             testing_s: Bits(self.testing_s),
+            waiting_s: Bits(self.waiting_s),
             layers: self.layers.iter().map(|layer| layer.name.clone()).collect(),
             files,
         }
@@ -230,6 +232,7 @@ mod tests {
             tests: vec![TestResult { images: 10, top1_correct: 4, top5_correct: 9, loss: 1.1 / 3.0 }],
             training_s: 12.1 / 3.0,
             testing_s: 0.1,
+            waiting_s: 0.01,
             mean: tensor(&[2, 2, 1]),
             layers: vec![layer("fc1", None), layer("fc2", Some(parameters()))],
         }

@@ -35,6 +35,8 @@ pub struct Checkpoint {
     pub training_s: f64,
     /// Seconds of testing so far; 0 in a final one.
     pub testing_s: f64,
+    /// Seconds of waiting for images so far; 0 in a final one.
+    pub waiting_s: f64,
     /// The mean image, `[H, W, C]`.
     pub mean: HostTensor,
     /// The layers in order.

@@ -28,6 +28,8 @@ pub(super) struct State {
     pub(super) training_s: Bits,
     #[serde(default)]
     pub(super) testing_s: Bits,
+    #[serde(default)]
+    pub(super) waiting_s: Bits,
     /// Names of the layers, in order.
     pub(super) layers: Vec<String>,
     /// Every other file of the checkpoint, in order.

@@ -9,16 +9,30 @@ mod run;
 mod start;
 mod timing;
 
+use std::{path::Path, thread};
+
+use rayon::ThreadPoolBuilder;
 use selffer_core::{
     job::Phase,
     outcome::{JobResult, MetricPoint},
     spec::JobSpec,
+    stream::Streams,
 };
 use selffer_data::{Pack, weights::Weights};
 
 pub(crate) use self::iteration::iterate;
-use self::{run::Run, timing::Timing};
-use crate::{checkpoint::Checkpoint, device::Device, error::TrainError};
+use self::{
+    run::{Parts, Run},
+    start::{Beginning, begin},
+    timing::{Seconds, Timing},
+};
+use crate::{
+    checkpoint::Checkpoint,
+    device::Device,
+    error::TrainError,
+    evaluate::test_batch,
+    images::{Feed, Loaders, Plan, Stock},
+};
 
 /// What is to be trained, and with what.
 #[derive(Debug)]
@@ -35,6 +49,12 @@ pub struct Training<'a> {
     pub resume: Option<Checkpoint>,
     /// Threads to compute with; the result does not depend on it. At least 1.
     pub threads: usize,
+    /// Threads that make batches ahead, as [`crate::loaders_for`] says; the result does not
+    /// depend on it. At least 1.
+    pub loaders: usize,
+    /// Folder in which mean images are kept from one training to the next, made if missing.
+    /// Without one the mean image is computed.
+    pub means: Option<&'a Path>,
     /// What to compute on.
     pub device: Device,
 }
@@ -87,15 +107,39 @@ pub enum Ended {
 /// # Errors
 /// When the job does not go with the images, source or checkpoint; when it diverges; when
 /// an observer, a file or the device fails. [`TrainError::class`] says which kind it is.
-pub fn train(training: Training<'_>, observer: &mut dyn Observer) -> Result<Ended, TrainError> {
-    let before = training.resume.as_ref().map(|resume| (resume.training_s, resume.testing_s));
-    let mut run = Run::start(training)?;
-    let mut timing = Timing::start(before.unwrap_or_default());
+pub fn train(mut training: Training<'_>, observer: &mut dyn Observer) -> Result<Ended, TrainError> {
+    let (spec, threads) = (training.spec, training.threads);
+    let pool = ThreadPoolBuilder::new().num_threads(threads.max(1)).build();
+    let pool = pool.map_err(|source| TrainError::Threads { threads, source })?;
+    let Beginning { mut checkpoint, copied, training: images, validation } = begin(&mut training, &pool)?;
+    let before = Seconds {
+        training: checkpoint.training_s,
+        testing: checkpoint.testing_s,
+        waiting: checkpoint.waiting_s,
+    };
+    let stock = Stock {
+        pack: training.pack,
+        training: images,
+        validation,
+        feed: Feed::new(spec, std::mem::take(&mut checkpoint.mean.values)),
+        streams: Streams::of(spec),
+        recipe: spec.recipe.clone(),
+    };
+    let at = (checkpoint.iteration, checkpoint.tests.len());
+    let plan = Plan::new(spec, at, (stock.validation.len(), test_batch(spec, training.loaders)?));
+    thread::scope(|scope| {
+        let loaders = Loaders::start(scope, &stock, &plan, training.loaders)?;
+        let run = Run::start(spec, checkpoint, Parts { pool, stock: &stock, loaders, copied })?;
+        go(run, Timing::start(before), observer)
+    })
+}
+
+fn go(mut run: Run<'_>, mut timing: Timing, observer: &mut dyn Observer) -> Result<Ended, TrainError> {
     observer.phase(Phase::Training, run.iteration());
     let mut last_test = None;
     while run.iteration() < run.iterations() {
         if observer.should_stop() {
-            return Ok(Ended::Stopped { checkpoint: timed(run.checkpoint()?, &timing) });
+            return Ok(Ended::Stopped { checkpoint: timed_checkpoint(&mut run, &timing)? });
         }
         run.update()?;
         if let Some(images_per_s) = timing.trained(run.batch()) {
@@ -114,16 +158,20 @@ pub fn train(training: Training<'_>, observer: &mut dyn Observer) -> Result<Ende
             }
         }
         if run.iteration() < run.iterations() && observer.wants_checkpoint(run.iteration()) {
-            observer.checkpoint(timed(run.checkpoint()?, &timing))?;
+            observer.checkpoint(timed_checkpoint(&mut run, &timing)?)?;
         }
     }
     let evaluation = last_test.ok_or(TrainError::ResumeShape { iteration: run.iteration() })?;
+    let waited = run.waited();
     let (mut result, checkpoint) = run.finish(&evaluation)?;
-    (result.training_s, result.testing_s) = timing.so_far();
+    let seconds = timing.so_far(waited);
+    (result.training_s, result.testing_s) = (seconds.training, seconds.testing);
+    result.waiting_s = seconds.waiting;
     Ok(Ended::Finished { result, checkpoint })
 }
 
-fn timed(checkpoint: Checkpoint, timing: &Timing) -> Checkpoint {
-    let (training_s, testing_s) = timing.so_far();
-    Checkpoint { training_s, testing_s, ..checkpoint }
+fn timed_checkpoint(run: &mut Run<'_>, timing: &Timing) -> Result<Checkpoint, TrainError> {
+    let checkpoint = run.checkpoint()?;
+    let Seconds { training, testing, waiting } = timing.so_far(run.waited());
+    Ok(Checkpoint { training_s: training, testing_s: testing, waiting_s: waiting, ..checkpoint })
 }

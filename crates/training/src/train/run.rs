@@ -1,23 +1,22 @@
 //! A training in progress: network, solver, images, and what is known so far.
 
+use std::time::Duration;
+
 use candle_core::Tensor;
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use rayon::ThreadPool;
 use selffer_core::{
     ids::{Digest, JobKey},
     outcome::{JobResult, MetricPoint, MetricValue, TestResult},
-    recipe::TestImages,
     spec::JobSpec,
-    stream::Streams,
 };
-use selffer_data::{Pack, Selection};
 
-use super::{Training, iterate, start::begin};
+use super::iterate;
 use crate::{
     checkpoint::{Checkpoint, CheckpointLayer, LossSum},
     copy,
     error::TrainError,
-    evaluate::{Evaluation, evaluate, test_batch},
-    images::{Feed, TrainingImages},
+    evaluate::{Evaluation, evaluate},
+    images::{Loaders, Stock, images_per_test, is_test_due},
     network::{DropoutDraw, Network, build_operators},
     solver::{Rates, Sgd},
     weights::{HostTensor, digest_of_all},
@@ -35,18 +34,13 @@ const CHANCE_SHARE: f64 = 0.99;
 /// A training in progress.
 pub(super) struct Run<'a> {
     spec: &'a JobSpec,
-    pack: &'a Pack,
+    stock: &'a Stock<'a>,
+    loaders: Loaders<'a>,
     key: JobKey,
     device_kind: String,
     pool: ThreadPool,
     network: Network,
     solver: Sgd,
-    feed: Feed,
-    training: TrainingImages<'a>,
-    validation: Selection,
-    /// Images tested at a time.
-    test_batch: usize,
-    streams: Streams,
     /// Digests that the copied layers started with.
     copied: Vec<Digest>,
     iteration: u32,
@@ -58,34 +52,37 @@ pub(super) struct Run<'a> {
     tests: Vec<TestResult>,
 }
 
+/// What a training works with.
+pub(super) struct Parts<'a> {
+    pub(super) pool: ThreadPool,
+    pub(super) stock: &'a Stock<'a>,
+    /// They begin where the training goes on.
+    pub(super) loaders: Loaders<'a>,
+    /// Digests that the copied layers started with.
+    pub(super) copied: Vec<Digest>,
+}
+
 impl<'a> Run<'a> {
-    pub(super) fn start(mut training: Training<'a>) -> Result<Self, TrainError> {
-        let beginning = begin(&mut training)?;
-        let Training { spec, pack, threads, .. } = training;
-        let at = beginning.checkpoint;
+    /// Goes on from a checkpoint, whose mean image is the stock's.
+    pub(super) fn start(spec: &'a JobSpec, at: Checkpoint, parts: Parts<'a>) -> Result<Self, TrainError> {
+        let Parts { pool, stock, loaders, copied } = parts;
         let operators = build_operators(spec)?;
         let frozen = usize::from(spec.treatment.layers_frozen);
         let parameters: Vec<_> = at.layers.iter().map(|layer| layer.parameters.clone()).collect();
         let momentum: Vec<_> = at.layers.iter().filter_map(|layer| layer.momentum.clone()).collect();
         let failed = |source| TrainError::Tensor { iteration: at.iteration, source };
-        let streams = Streams::of(spec);
         let mut network = Network::new(operators, &parameters, frozen).map_err(failed)?;
         let solver = Sgd::new(&mut network.layers[frozen..], &momentum).map_err(failed)?;
-        let pool = ThreadPoolBuilder::new().num_threads(threads.max(1)).build();
         Ok(Self {
             spec,
-            pack,
+            stock,
+            loaders,
             key: at.key,
-            pool: pool.map_err(|source| TrainError::Threads { threads, source })?,
+            pool,
             network,
             solver,
             device_kind: at.device_kind,
-            feed: Feed::new(spec, at.mean.values),
-            training: TrainingImages::new(pack.train(), beginning.training, streams.clone(), &spec.recipe),
-            validation: beginning.validation,
-            test_batch: test_batch(spec)?,
-            streams,
-            copied: beginning.start.copied,
+            copied,
             iteration: at.iteration,
             unread: Vec::new(),
             metric_points: at.metric_points,
@@ -110,6 +107,11 @@ impl<'a> Run<'a> {
         self.spec.recipe.batch
     }
 
+    /// How long it waited for images so far.
+    pub(super) fn waited(&self) -> Duration {
+        self.loaders.waited()
+    }
+
     fn failed(&self) -> impl Fn(candle_core::Error) -> TrainError + use<> {
         let iteration = self.iteration;
         move |source| TrainError::Tensor { iteration, source }
@@ -118,13 +120,11 @@ impl<'a> Run<'a> {
     /// One update of the weights.
     pub(super) fn update(&mut self) -> Result<(), TrainError> {
         let failed = self.failed();
-        let Self { spec, pool, network, solver, feed, training, streams, iteration, .. } = self;
-        let draw = DropoutDraw { streams, iteration: *iteration, share: spec.recipe.dropout };
+        let Self { spec, stock, pool, network, solver, loaders, iteration, .. } = self;
+        let draw = DropoutDraw { streams: &stock.streams, iteration: *iteration, share: spec.recipe.dropout };
         let rates = Rates::at(&spec.recipe, *iteration);
-        let loss = pool.install(|| {
-            let batch = training.batch(feed, *iteration)?;
-            iterate(network, solver, &batch, (draw, rates))
-        });
+        let batch = loaders.next()?;
+        let loss = pool.install(|| iterate(network, solver, batch, (draw, rates)));
         self.unread.push(loss.map_err(failed)?);
         self.iteration += 1;
         Ok(())
@@ -169,21 +169,14 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn is_test_due(&self) -> bool {
-        self.iteration == self.iterations() || self.iteration.is_multiple_of(self.spec.recipe.test_every)
+        is_test_due(&self.spec.recipe, self.iteration)
     }
 
     /// Tests the network on the validation images.
     pub(super) fn test(&mut self) -> Result<(MetricPoint, Evaluation), TrainError> {
-        let len = self.validation.len();
-        let (start, count) = match self.spec.recipe.test_images {
-            TestImages::All => (0, len),
-            TestImages::Count(count) => (self.tests.len() * count as usize % len, count as usize),
-        };
-        let positions = (start..start + count).map(|position| position % len);
-        let Self { pack, pool, network, feed, validation, test_batch, .. } = self;
-        let images = (pack.validation(), &*validation);
-        let evaluation = pool.install(|| evaluate(network, (feed, *test_batch), images, positions));
-        let evaluation = evaluation.map_err(self.failed())?;
+        let images = images_per_test(&self.spec.recipe, self.stock.validation.len());
+        let Self { pool, network, loaders, iteration, .. } = self;
+        let evaluation = evaluate((network, pool), loaders, images, *iteration)?;
         if !evaluation.result.loss.is_finite() {
             // The losses since the last look may tell an earlier update.
             self.read_losses()?;
@@ -219,8 +212,9 @@ impl<'a> Run<'a> {
             tests: self.tests.clone(),
             training_s: 0.0,
             testing_s: 0.0,
+            waiting_s: 0.0,
             layers: layers.collect(),
-            mean: HostTensor { shape, values: self.feed.mean().to_vec() },
+            mean: HostTensor { shape, values: self.stock.feed.mean().to_vec() },
         })
     }
 
@@ -245,6 +239,7 @@ impl<'a> Run<'a> {
             stuck_at_chance: self.lowest_loss >= CHANCE_SHARE * chance,
             training_s: 0.0,
             testing_s: 0.0,
+            waiting_s: 0.0,
             device_kind: self.device_kind,
         };
         Ok((result, checkpoint))

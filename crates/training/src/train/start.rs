@@ -3,12 +3,14 @@
 //! A training from nothing resumes from the checkpoint of iteration 0, so that there is
 //! one way to begin.
 
+use rayon::ThreadPool;
 use selffer_core::{
     identity::job_key,
+    ids::Digest,
     recipe::{MeanImage, Precision},
     spec::{ImagesPerClass, JobSpec, TRAINER_SEMANTICS_VERSION},
 };
-use selffer_data::{Pack, Selection, mean_image, select};
+use selffer_data::{Pack, Selection, select};
 
 use super::Training;
 use crate::{
@@ -16,6 +18,7 @@ use crate::{
     copy::{self, Sources, Start},
     device::{Device, device_kind},
     error::TrainError,
+    means::{Subject, mean_of},
     weights::HostTensor,
 };
 
@@ -23,8 +26,8 @@ use crate::{
 pub(super) struct Beginning {
     /// The state to go on from.
     pub(super) checkpoint: Checkpoint,
-    /// What the network starts from at iteration 0.
-    pub(super) start: Start,
+    /// Digests that the copied layers have at iteration 0.
+    pub(super) copied: Vec<Digest>,
     /// Images to train on.
     pub(super) training: Selection,
     /// Images to test on.
@@ -32,7 +35,7 @@ pub(super) struct Beginning {
 }
 
 /// Checks that everything belongs together.
-pub(super) fn begin(training: &mut Training<'_>) -> Result<Beginning, TrainError> {
+pub(super) fn begin(training: &mut Training<'_>, pool: &ThreadPool) -> Result<Beginning, TrainError> {
     let (spec, pack) = (training.spec, training.pack);
     check_spec(spec, pack)?;
     check_precision(spec.recipe.precision, training.device)?;
@@ -44,16 +47,18 @@ pub(super) fn begin(training: &mut Training<'_>) -> Result<Beginning, TrainError
             return Err(TrainError::NoImages { subset });
         }
     }
-    let first = || first_checkpoint(training, &start, &images);
-    let checkpoint = match &training.resume {
+    let first = first_checkpoint(training, &start);
+    let checkpoint = match training.resume.take() {
         Some(checkpoint) => {
-            check_resume(&first()?, checkpoint, spec)?;
-            checkpoint.clone()
+            check_resume(&first, &checkpoint, spec)?;
+            checkpoint
         }
-        None => first()?,
+        None => {
+            let values = pool.install(|| mean(training))?;
+            Checkpoint { mean: HostTensor { values, ..first.mean }, ..first }
+        }
     };
-    training.resume = None;
-    Ok(Beginning { checkpoint, start, training: images, validation })
+    Ok(Beginning { checkpoint, copied: start.copied, training: images, validation })
 }
 
 fn check_spec(spec: &JobSpec, pack: &Pack) -> Result<(), TrainError> {
@@ -89,12 +94,9 @@ fn check_precision(precision: Precision, device: Device) -> Result<(), TrainErro
     }
 }
 
-/// The checkpoint of iteration 0.
-fn first_checkpoint(
-    training: &Training<'_>,
-    start: &Start,
-    images: &Selection,
-) -> Result<Checkpoint, TrainError> {
+/// The checkpoint of iteration 0, its mean image without values: a resumed training has its
+/// own, and all images would be read for nothing.
+fn first_checkpoint(training: &Training<'_>, start: &Start) -> Checkpoint {
     let spec = training.spec;
     let frozen = usize::from(spec.treatment.layers_frozen);
     let layers = spec.network.layers.iter().zip(&start.parameters).enumerate();
@@ -103,7 +105,9 @@ fn first_checkpoint(
         parameters: parameters.clone(),
         momentum: (index >= frozen).then(|| parameters.zeros_like()),
     });
-    Ok(Checkpoint {
+    let shape = [spec.image.height, spec.image.width, spec.image.channels];
+    let shape = shape.map(|length| length as usize).to_vec();
+    Checkpoint {
         key: job_key(spec),
         iteration: 0,
         device_kind: device_kind(training.device),
@@ -113,22 +117,20 @@ fn first_checkpoint(
         tests: Vec::new(),
         training_s: 0.0,
         testing_s: 0.0,
-        mean: mean(spec, training.pack, images)?,
+        waiting_s: 0.0,
+        mean: HostTensor { shape, values: Vec::new() },
         layers: layers.collect(),
-    })
+    }
 }
 
 /// The mean image that the recipe asks for; a network without a source has its own.
-fn mean(spec: &JobSpec, pack: &Pack, target: &Selection) -> Result<HostTensor, TrainError> {
-    let values = match (spec.recipe.mean_image, &spec.source) {
-        (MeanImage::Source, Some(source)) => {
-            let images = select(pack.train(), &source.classes.indices, source.images_per_class);
-            mean_image(pack.train(), &images)?
-        }
-        _ => mean_image(pack.train(), target)?,
+fn mean(training: &Training<'_>) -> Result<Vec<f32>, TrainError> {
+    let Training { spec, pack, means, .. } = *training;
+    let (classes, images_per_class) = match (spec.recipe.mean_image, &spec.source) {
+        (MeanImage::Source, Some(source)) => (&source.classes.indices, source.images_per_class),
+        _ => (&spec.target.indices, spec.images_per_class),
     };
-    let shape = [spec.image.height, spec.image.width, spec.image.channels];
-    Ok(HostTensor { shape: shape.map(|length| length as usize).to_vec(), values })
+    Ok(mean_of(pack, &Subject { pack: pack.digest(), classes, images_per_class }, means)?)
 }
 
 /// Checks that a checkpoint continues what `first` begins.

@@ -5,11 +5,22 @@ use std::time::{Duration, Instant};
 /// The shortest time between two reports of progress.
 const REPORT_INTERVAL: Duration = Duration::from_millis(500);
 
+/// Seconds of a training, over all trainers that worked on it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seconds {
+    /// Training and testing.
+    pub(super) training: f64,
+    /// Of those, testing.
+    pub(super) testing: f64,
+    /// Of all, waiting for images.
+    pub(super) waiting: f64,
+}
+
 /// A training's stop-watch.
 pub(super) struct Timing {
     started: Instant,
-    /// Seconds of the trainings that this one goes on from: of all, and of testing alone.
-    before: (f64, f64),
+    /// What the trainings took that this one goes on from.
+    before: Seconds,
     tested: Duration,
     /// Since the last report; tests move it on.
     since: Instant,
@@ -18,7 +29,7 @@ pub(super) struct Timing {
 
 impl Timing {
     /// Starts, with what it took so far as [`Timing::so_far`] told.
-    pub(super) fn start(before: (f64, f64)) -> Self {
+    pub(super) fn start(before: Seconds) -> Self {
         let now = Instant::now();
         Self { started: now, before, tested: Duration::ZERO, since: now, images: 0 }
     }
@@ -46,9 +57,12 @@ impl Timing {
         result
     }
 
-    /// Seconds of training and testing, and of testing alone.
-    pub(super) fn so_far(&self) -> (f64, f64) {
-        let (trained, tested) = self.before;
-        (trained + self.started.elapsed().as_secs_f64(), tested + self.tested.as_secs_f64())
+    /// What it took so far, with what this trainer waited for images.
+    pub(super) fn so_far(&self, waited: Duration) -> Seconds {
+        Seconds {
+            training: self.before.training + self.started.elapsed().as_secs_f64(),
+            testing: self.before.testing + self.tested.as_secs_f64(),
+            waiting: self.before.waiting + waited.as_secs_f64(),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Small coloured images, larger than the networks that see them and not square: four
 //! kinds of noisy stripes, each in its own colours.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use selffer_core::{
     network::Network,
@@ -14,7 +14,7 @@ use selffer_core::{
 };
 use selffer_data::{
     Pack, WriteError,
-    shards::{PackWriter, SubsetImages},
+    shards::{PackForm, PackWriter, SubsetImages},
 };
 use selffer_training::{Checkpoint, Training};
 
@@ -27,7 +27,15 @@ const IMAGES: [usize; 2] = [30, 9];
 pub(crate) fn pack(height: u32, width: u32) -> Pack {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("pack");
-    let mut writer = PackWriter::create(&out, ImageShape { height, width, channels: 3 }).unwrap();
+    write(&out, ImageShape { height, width, channels: 3 }.into());
+    // Mapped files stay readable after the folder is removed.
+    Pack::open(&out).unwrap()
+}
+
+/// Writes such a pack into a folder.
+pub(crate) fn write(out: &Path, form: PackForm) {
+    let width = form.image.width;
+    let mut writer = PackWriter::create(out, form).unwrap();
     let mut subset = |name, salt: u32, per_class: usize| {
         let labels: Vec<u32> = (0..4 * per_class as u32).map(|index| index % 4).collect();
         let mut index = 0;
@@ -37,13 +45,11 @@ pub(crate) fn pack(height: u32, width: u32) -> Pack {
             Ok::<(), WriteError>(())
         };
         let images = SubsetImages { name, labels: &labels, class_count: 4, next_image: &mut next_image };
-        writer.write_subset(images).unwrap()
+        writer.write_subset(images).unwrap().subset
     };
     let (train, validation) = (subset("train", 0, IMAGES[0]), subset("validation", 1 << 20, IMAGES[1]));
     let classes = ["rows", "columns", "up", "down"].map(Class::named);
     writer.finish(classes.into(), BTreeMap::new(), train, validation).unwrap();
-    // Mapped files stay readable after the folder is removed.
-    Pack::open(&out).unwrap()
 }
 
 fn paint(pixels: &mut [u8], width: usize, class: u32, salt: u32) {

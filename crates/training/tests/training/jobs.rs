@@ -34,13 +34,15 @@ fn a_base_network_learns_and_tells_how_it_goes() {
 }
 
 #[test]
-fn the_digest_does_not_depend_on_the_number_of_threads() {
+fn the_digest_does_not_depend_on_the_number_of_threads_and_loaders() {
     let mut spec = base(Half::W);
     spec.recipe.batch = 61;
-    let on = |threads| finish(Training { threads, ..training(&spec, None) }, &mut Recorder::default());
-    let one = on(1);
-    assert_eq!(one, on(2));
-    assert_eq!(one, on(5));
+    let on = |threads, loaders| {
+        finish(Training { threads, loaders, ..training(&spec, None) }, &mut Recorder::default())
+    };
+    let one = on(1, 1);
+    assert_eq!(one, on(2, 3));
+    assert_eq!(one, on(5, 2));
 }
 
 #[test]

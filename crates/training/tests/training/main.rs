@@ -4,6 +4,7 @@
 // All of it is test code, also what stands outside the tests' functions.
 #![allow(clippy::unwrap_used)]
 
+mod coded;
 mod coloured;
 mod filled;
 mod golden;
@@ -11,6 +12,7 @@ mod golden_networks;
 mod gradients;
 mod imported;
 mod jobs;
+mod means;
 mod networks;
 mod reference;
 mod resume;

@@ -32,7 +32,8 @@ fn check_resume(spec: &JobSpec, source: Option<&Checkpoint>) {
         let mut recorder = Recorder::default();
         let resume = Some(stopped_at(iteration, training(spec, source), &mut recorder));
         let mut rest = Recorder::default();
-        let resumed = finish(Training { resume, threads: 2, ..training(spec, source) }, &mut rest);
+        let resumed =
+            finish(Training { resume, threads: 2, loaders: 2, ..training(spec, source) }, &mut rest);
 
         assert_eq!(resumed, uninterrupted, "resumed at iteration {iteration}");
         recorder.points.extend(rest.points);
@@ -75,7 +76,7 @@ fn a_resumed_training_counts_the_time_of_those_before_it() {
     let spec = base(Half::A);
     let mut resume = stopped_at(5, training(&spec, None), &mut Recorder::default());
     assert!(resume.training_s > 0.0);
-    (resume.training_s, resume.testing_s) = (5_000.0, 1_000.0);
+    (resume.training_s, resume.testing_s, resume.waiting_s) = (5_000.0, 1_000.0, 100.0);
     let resume = Some(resume);
 
     let ended = train(Training { resume, ..training(&spec, None) }, &mut Recorder::default()).unwrap();
@@ -83,7 +84,9 @@ fn a_resumed_training_counts_the_time_of_those_before_it() {
     let Ended::Finished { result, checkpoint } = ended else { panic!("{ended:?}") };
     assert!(result.training_s > 5_000.0 && result.training_s < 6_000.0, "{}", result.training_s);
     assert!(result.testing_s > 1_000.0 && result.testing_s < 2_000.0, "{}", result.testing_s);
-    assert_eq!((checkpoint.training_s, checkpoint.testing_s), (0.0, 0.0));
+    assert!(result.waiting_s > 100.0 && result.waiting_s < 200.0, "{}", result.waiting_s);
+    let times = (checkpoint.training_s, checkpoint.testing_s, checkpoint.waiting_s);
+    assert_eq!(times, (0.0, 0.0, 0.0));
 }
 
 #[test]

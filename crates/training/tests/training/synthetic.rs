@@ -15,7 +15,7 @@ use selffer_core::{
 };
 use selffer_data::{
     Pack,
-    import::idx::{IdxSource, import},
+    import::idx::{IdxSource, open},
 };
 use selffer_training::{Checkpoint, Device, Ended, Observer, TrainError, Training, train};
 
@@ -37,7 +37,7 @@ pub(crate) static PACK: LazyLock<Pack> = LazyLock::new(|| {
     write_idx(&source.train_images, &source.train_labels, 0, IMAGES[0]);
     write_idx(&source.validation_images, &source.validation_labels, 1, IMAGES[1]);
     let out = folder.join("pack");
-    import(&source, &out, &mut |_| {}).unwrap();
+    open(&source).unwrap().import(&out, &mut |_| {}).unwrap();
     let pack = Pack::open(&out).unwrap();
     // Mapped files stay readable after they are removed.
     fs::remove_dir_all(&folder).unwrap();
@@ -182,14 +182,24 @@ impl Observer for Recorder {
 
 /// A training on one thread from nothing.
 pub(crate) fn training<'a>(spec: &'a JobSpec, source: Option<&'a Checkpoint>) -> Training<'a> {
-    Training { spec, pack: &PACK, source, imported: None, resume: None, threads: 1, device: Device::Cpu }
+    Training {
+        spec,
+        pack: &PACK,
+        source,
+        imported: None,
+        resume: None,
+        threads: 1,
+        loaders: 1,
+        means: None,
+        device: Device::Cpu,
+    }
 }
 
 /// Trains to the end. The result comes without its times, which are never the same.
 pub(crate) fn finish(training: Training<'_>, recorder: &mut Recorder) -> (JobResult, Checkpoint) {
     match train(training, recorder).unwrap() {
         Ended::Finished { result, checkpoint } => {
-            (JobResult { training_s: 0.0, testing_s: 0.0, ..result }, checkpoint)
+            (JobResult { training_s: 0.0, testing_s: 0.0, waiting_s: 0.0, ..result }, checkpoint)
         }
         Ended::Stopped { checkpoint } => panic!("stopped at iteration {}", checkpoint.iteration),
     }

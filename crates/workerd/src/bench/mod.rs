@@ -1,8 +1,10 @@
 //! `workerd bench`: how fast this machine trains a network, and where the time goes.
 //!
-//! Real iterations (forward, backward, update) on random images; no coordinator, no files.
+//! Real iterations (forward, backward, update) on random images; or, with `--batches`, how fast
+//! it makes the batches of a pack for them. No coordinator, and no file is written.
 //! The measuring is `selffer-training`'s; here is what people type and what they see.
 
+mod batches;
 mod table;
 
 use std::{
@@ -26,11 +28,17 @@ use crate::config::OneDevice;
 #[derive(Debug, Args)]
 pub struct BenchArguments {
     /// A preset
-    #[arg(long, value_name = "NAME", required_unless_present = "network_file")]
+    #[arg(long, value_name = "NAME", required_unless_present_any = ["network_file", "batches"])]
     network: Option<String>,
     /// A network file, as a grid's `network: {file: …}` names it
     #[arg(long, value_name = "FILE", conflicts_with = "network")]
     network_file: Option<PathBuf>,
+    /// Only make training batches of the pack in this folder, one loader for each thread
+    #[arg(long, value_name = "PACK", conflicts_with_all = ["network", "network_file", "frozen", "channels", "outputs"])]
+    batches: Option<PathBuf>,
+    /// Side of the crop, in pixels [default: whole images]
+    #[arg(long, value_name = "PIXELS", conflicts_with_all = ["network", "network_file"])]
+    crop: Option<u32>,
     /// Images of an iteration
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     batch: u32,
@@ -43,7 +51,7 @@ pub struct BenchArguments {
     /// Classes
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(2..=65_536))]
     outputs: u32,
-    /// Iterations whose time counts
+    /// Iterations, or batches, whose time counts
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     iterations: u32,
     #[command(flatten)]
@@ -105,9 +113,17 @@ struct Operator {
 /// Measures and prints.
 ///
 /// # Errors
-/// There is no such network or device, the network does not take such images or so many
+/// There is no such network, pack or device, the network does not take such images or so many
 /// frozen layers, or there is not enough memory.
 pub fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
+    let text = match &arguments.batches {
+        Some(folder) => batches::measure(folder, arguments)?,
+        None => measure(arguments)?,
+    };
+    io::stdout().lock().write_all(text.as_bytes()).context("cannot print the result")
+}
+
+fn measure(arguments: &BenchArguments) -> anyhow::Result<String> {
     let device = arguments.device.device();
     let kind = device_kind(select_device(device.request())?);
     let network = network(arguments)?;
@@ -129,11 +145,10 @@ pub fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
     };
     let measured = bench(&asked)?;
     let report = report(&asked, measured, kind);
-    let text = match arguments.output {
-        OutputFormat::Table => table::text(&report),
-        OutputFormat::Json => serde_json::to_string(&report).context("cannot write JSON")? + "\n",
-    };
-    io::stdout().lock().write_all(text.as_bytes()).context("cannot print the result")
+    match arguments.output {
+        OutputFormat::Table => Ok(table::text(&report)),
+        OutputFormat::Json => Ok(serde_json::to_string(&report).context("cannot write JSON")? + "\n"),
+    }
 }
 
 fn network(arguments: &BenchArguments) -> anyhow::Result<Network> {

@@ -197,6 +197,8 @@ impl Replaying<'_> {
             resume: Vec::new(),
             device: self.arguments.device.device(),
             checkpoint_every_ms: None,
+            // Computed again, like everything else.
+            means: None,
             folder: self.room.path().to_owned(),
         }
     }

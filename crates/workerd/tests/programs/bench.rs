@@ -61,3 +61,24 @@ fn what_cannot_be_measured_is_said() {
     assert!(refused("--network-file nowhere.yaml --cpu").contains("cannot read nowhere.yaml"));
     assert!(refused("--cpu").contains("--network"));
 }
+
+#[test]
+fn batches_of_a_pack_are_measured_without_a_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let pack = super::request(folder.path(), 1).pack;
+    let line = |rest: &str| format!("--batches {} --batch 8 --iterations 3 --cpu {rest}", pack.display());
+
+    let output = bench(&line("--threads 2 --crop 20 -o json"));
+
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["schema"], "selffer.bench-batches/v1");
+    assert_eq!((&report["crop"], &report["loaders"]), (&20.into(), &2.into()));
+    let number = |key: &str| report[key].as_f64().unwrap();
+    assert!(number("images_per_s") > 0.0);
+    assert!((number("images_per_s") / 2.0 / number("images_per_s_and_loader") - 1.0).abs() < 1e-9);
+    let error = refused(&line("--crop 29"));
+    assert!(error.contains("28×28 pixels, crop 29"), "{error}");
+    assert!(refused(&line("--network caffenet-28")).contains("--network"));
+    assert!(refused("--network caffenet-28 --crop 20 --cpu").contains("--crop"));
+}

@@ -45,7 +45,7 @@ fn request(folder: &Path, iterations: u32) -> Request {
         class_names: None,
     };
     let pack = folder.join("pack");
-    let manifest = idx::import(&source, &pack, &mut |_| {}).unwrap();
+    let manifest = idx::open(&source).unwrap().import(&pack, &mut |_| {}).unwrap().manifest;
     let spec = JobSpec {
         semantics_version: TRAINER_SEMANTICS_VERSION,
         pack: manifest.digest(),
@@ -71,6 +71,7 @@ fn request(folder: &Path, iterations: u32) -> Request {
         resume: Vec::new(),
         device: Device::Cpu { threads: 1 },
         checkpoint_every_ms: None,
+        means: None,
         folder: attempt,
     }
 }

@@ -46,6 +46,7 @@ struct ResultRecord {
     stuck_at_chance: bool,
     training_s: f64,
     testing_s: f64,
+    waiting_s: f64,
     device: String,
 }
 
@@ -63,6 +64,7 @@ impl From<&JobResult> for ResultRecord {
             stuck_at_chance: result.stuck_at_chance,
             training_s: result.training_s,
             testing_s: result.testing_s,
+            waiting_s: result.waiting_s,
             device: result.device_kind.clone(),
         }
     }
@@ -211,7 +213,8 @@ fn result_facts(result: &JobResult) -> Vec<(&'static str, String)> {
         ("tests", result.tests.to_string()),
         ("weights", result.weights_digest.to_string()),
         ("training", human::duration(result.training_s)),
-        ("testing", testing(result)),
+        ("testing", part(result.testing_s, result)),
+        ("waiting", part(result.waiting_s, result) + ", for images"),
     ];
     if result.stuck_at_chance {
         facts.push(("warning", "the loss never fell below chance".to_owned()));
@@ -219,12 +222,12 @@ fn result_facts(result: &JobResult) -> Vec<(&'static str, String)> {
     facts
 }
 
-/// How long the tests took, and of the whole time.
-fn testing(result: &JobResult) -> String {
-    let share = result.testing_s / result.training_s;
+/// How long a part of the training took, and of the whole time.
+fn part(seconds: f64, result: &JobResult) -> String {
+    let share = seconds / result.training_s;
     let share =
         if share.is_finite() { format!(", {} of the time", human::percent(share)) } else { String::new() };
-    human::duration(result.testing_s) + &share
+    human::duration(seconds) + &share
 }
 
 fn table_unless_empty<T>(columns: &[Column<T>], records: &[T], look: Look) -> Option<String> {

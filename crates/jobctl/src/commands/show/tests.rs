@@ -94,6 +94,7 @@ fn result(layers: &[LayerProof]) -> JobResult {
         stuck_at_chance: false,
         training_s: 12.5,
         testing_s: 0.25,
+        waiting_s: 0.025,
         device_kind: "cpu x86-64-v4".to_owned(),
     }
 }
