@@ -1,7 +1,7 @@
 # The two commands of a newcomer, and what the maintainers run. Each target sets up what it
 # needs and says so; see CONTRIBUTING.md.
 
-.PHONY: demo test check sqlx bench help
+.PHONY: demo test check sqlx bench fuzz help
 
 help:
 	@echo "make demo    the paper's experiment on real images, on this machine, start to end"
@@ -9,6 +9,7 @@ help:
 	@echo "make check   format and clippy"
 	@echo "make sqlx    refresh the checked queries in .sqlx/ after a change to SQL"
 	@echo "make bench   the measurements in bench/"
+	@echo "make fuzz    ten minutes of hostile input for each reader"
 
 demo:
 	@deploy/dev/demo
@@ -25,3 +26,6 @@ sqlx:
 
 bench:
 	@bench/run
+
+fuzz:
+	@deploy/dev/fuzz 600
