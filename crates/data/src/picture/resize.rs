@@ -6,8 +6,9 @@
 //! integers: no machine comes to another result, with or without vector instructions.
 
 use fast_image_resize::{
-    FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer,
-    images::{Image, ImageRef},
+    FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer,
+    images::{TypedImage, TypedImageRef},
+    pixels::{U8, U8x3},
 };
 use selffer_core::pack::Resize;
 
@@ -32,16 +33,29 @@ pub(super) fn resize(
     if (width, height) == (side, side) {
         return square.copy_from_slice(pixels);
     }
-    let pixel_type = if channels == 1 { PixelType::U8 } else { PixelType::U8x3 };
-    let source = ImageRef::new(width, height, pixels, pixel_type).expect("as many pixels as its sides say");
-    let mut target =
-        Image::from_slice_u8(side, side, square, pixel_type).expect("as many pixels as its sides say");
     let (left, top, kept_width, kept_height) = kept(form, width, height);
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
         .crop(left.into(), top.into(), kept_width.into(), kept_height.into())
         .use_alpha(false);
-    resizer.resize(&source, &mut target, &options).expect("same pixels, and a crop within the source");
+    match channels {
+        1 => resample::<U8>(resizer, picture, &options, square, side),
+        _ => resample::<U8x3>(resizer, picture, &options, square, side),
+    }
+}
+
+// For two kinds of pixels only: the library's own choice among all would be compiled here.
+fn resample<P: PixelTrait>(
+    resizer: &mut Resizer,
+    picture: Picture<'_>,
+    options: &ResizeOptions,
+    square: &mut [u8],
+    side: u32,
+) {
+    let Picture { pixels, width, height, .. } = picture;
+    let source = TypedImageRef::<P>::from_buffer(width, height, pixels).expect("as many pixels as it says");
+    let mut target = TypedImage::<P>::from_buffer(side, side, square).expect("as many pixels as it says");
+    resizer.resize_typed(&source, &mut target, options).expect("a crop within the source");
 }
 
 /// What becomes the square: left, top, width, height. Of a surplus that is odd the right, or
