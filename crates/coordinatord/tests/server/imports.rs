@@ -118,7 +118,7 @@ async fn bad_chunks_and_manifests_are_refused_and_nothing_is_stored() {
     manifest.train.images_per_class[0] += 1;
     let status = begin_import(&mut imports, &ImportManifest::Pack(manifest), &objects).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
-    assert!(status.message().starts_with("manifest_json: train: images_per_class"), "{status}");
+    assert!(status.message().starts_with("manifest_json: train: the classes have 401 images"), "{status}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
