@@ -102,7 +102,10 @@ pub fn training_archive() -> Vec<u8> {
 #[must_use]
 pub fn validation_archive() -> Vec<u8> {
     let picture = jpeg(4, 3);
-    tar(&[("ILSVRC2012_val_00000001.JPEG", picture.as_slice()), ("ILSVRC2012_val_00000002.JPEG", picture.as_slice())])
+    tar(&[
+        ("ILSVRC2012_val_00000001.JPEG", picture.as_slice()),
+        ("ILSVRC2012_val_00000002.JPEG", picture.as_slice()),
+    ])
 }
 
 /// The archive with the checksum of each of its headers put right, without which none would be
@@ -125,7 +128,12 @@ pub const VALIDATION_MAP: &[u8] = b"n01440764\nn02808440\n";
 pub fn open_shard(name: &str, encoding: Encoding, bytes: &[u8]) {
     let shard = |file: &str, bytes: &[u8]| Subset {
         images_per_class: vec![1, 1],
-        shards: vec![Shard { file: file.into(), images: 2, bytes: bytes.len() as u64, digest: Digest::of(bytes) }],
+        shards: vec![Shard {
+            file: file.into(),
+            images: 2,
+            bytes: bytes.len() as u64,
+            digest: Digest::of(bytes),
+        }],
     };
     let manifest = PackManifest {
         schema: SCHEMA.into(),

@@ -1,30 +1,39 @@
 //! Writes inputs that are as they should be, a folder for each target: where fuzzing begins.
 //!
-//! `seeds FOLDER FILES`, where FILES has the examples of `crates/data/tests/data/files`.
+//! Into the folder SELFFER_FUZZ_SEEDS, with the examples in SELFFER_FUZZ_EXAMPLES. A fuzz target
+//! itself, because what is built with coverage cannot be linked without the fuzzer; it ends
+//! before it is given anything.
 
-use std::{env, fs, path::Path};
+#![no_main]
+
+use std::{env, fs, path::Path, process};
 
 use selffer_core::pack::Encoding;
 use selffer_data::fuzzing;
 use selffer_data_fuzz::{VALIDATION_MAP, idx, jpeg, png, training_archive};
 
-fn main() {
-    let mut arguments = env::args_os().skip(1);
-    let (Some(folder), Some(files)) = (arguments.next(), arguments.next()) else {
-        panic!("seeds FOLDER FILES");
-    };
+libfuzzer_sys::fuzz_target!(
+    init: write_seeds(),
+    |_bytes: &[u8]| {}
+);
+
+fn write_seeds() {
+    let given = |key| env::var_os(key).expect("deploy/dev/fuzz says where");
+    let (folder, examples) = (given("SELFFER_FUZZ_SEEDS"), given("SELFFER_FUZZ_EXAMPLES"));
     let [images, _] = idx();
     let (pixels, jpegs) = (fuzzing::shard(Encoding::Pixels), fuzzing::shard(Encoding::Jpeg { quality: 90 }));
+    let (manifest, archive) = (fuzzing::manifest(), training_archive());
+    let (picture, other, row) = (jpeg(9, 7), png(5, 6), png(1024, 1));
     let written: [(&str, &[u8]); 12] = [
-        ("picture", &jpeg(9, 7)),
-        ("picture", &png(5, 6)),
+        ("picture", &picture),
+        ("picture", &other),
         ("idx", &images),
-        ("png_rows", &png(1024, 1)),
-        ("archive", &training_archive()),
+        ("png_rows", &row),
+        ("archive", &archive),
         ("labels", VALIDATION_MAP),
         ("labels", b"ILSVRC2012_val_00000001.JPEG 0\nILSVRC2012_val_00000002.JPEG 1\n"),
         ("groups", b"class,half\ncat,A\ndog,A\ncar,B\n"),
-        ("manifest", fuzzing::manifest().as_bytes()),
+        ("manifest", manifest.as_bytes()),
         ("shard", &pixels),
         ("jpeg_shard", &jpegs),
         ("weights", &pixels),
@@ -32,7 +41,7 @@ fn main() {
     for (index, (target, bytes)) in written.into_iter().enumerate() {
         put(&Path::new(&folder).join(target), &format!("seed-{index}"), bytes);
     }
-    for entry in fs::read_dir(files).expect("the examples are there").flatten() {
+    for entry in fs::read_dir(examples).expect("the examples are there").flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let target = match name.rsplit('.').next() {
             Some("jpg" | "jpeg" | "png") => "picture",
@@ -42,6 +51,7 @@ fn main() {
         };
         put(&Path::new(&folder).join(target), &name, &fs::read(entry.path()).expect("an example is read"));
     }
+    process::exit(0);
 }
 
 fn put(folder: &Path, name: &str, bytes: &[u8]) {
