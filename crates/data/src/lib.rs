@@ -10,6 +10,7 @@
 //!
 //! Order, crops and mirrors of training images are the trainer's business.
 
+mod bounded;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub mod import;

@@ -8,8 +8,6 @@ mod error;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fs::File,
-    io::Read as _,
     path::{Path, PathBuf},
 };
 
@@ -17,6 +15,8 @@ use csv::{ReaderBuilder, StringRecord};
 use selffer_core::{ids::Name, nearest::nearest, pack::Class, spec::Half};
 
 pub use error::GroupsError;
+
+use crate::bounded::read_at_most;
 
 /// Ten times what a pack's most classes need.
 const FILE_BYTES_MAX: u64 = 16 << 20;
@@ -45,11 +45,9 @@ pub fn read_groups(
 ) -> Result<BTreeMap<String, Vec<Half>>, GroupsError> {
     let path = source.path;
     let failed = |error| GroupsError::Read { path: path.to_path_buf(), source: error };
-    let mut text = Vec::new();
-    File::open(path).map_err(failed)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut text).map_err(failed)?;
-    if text.len() as u64 > FILE_BYTES_MAX {
+    let Some(text) = read_at_most(path, FILE_BYTES_MAX).map_err(failed)? else {
         return Err(GroupsError::TooLong { path: path.to_path_buf(), limit: FILE_BYTES_MAX });
-    }
+    };
     // A byte order mark, as spreadsheets write it, would be taken for a part of `class`.
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
     let malformed = |source| GroupsError::Csv { path: path.to_path_buf(), source };

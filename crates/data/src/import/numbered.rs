@@ -16,7 +16,7 @@ use selffer_core::{identity::canonical_json, ids::Digest, pack::Class, spec::Hal
 use super::{
     Progress, Tell,
     listing::Skipped,
-    report::{Imported, REPORT_FILE, Told, report},
+    report::{Finished, Imported, Told, finish},
 };
 use crate::{
     partial::WriteError,
@@ -87,24 +87,19 @@ impl<E: From<WriteError>> NumberedSet<E> {
         let classes = self.classes.len();
         let train = self.train.write("train", &mut writer, (self.image, classes), tell)?;
         let validation = self.validation.write("validation", &mut writer, (self.image, classes), tell)?;
-        let report = report(
-            key,
-            &Told {
-                written: &train,
-                labels: &self.train.labels,
-                name: &|index| format!("train image {index}"),
-            },
-            &Told {
-                written: &validation,
-                labels: &self.validation.labels,
-                name: &|index| format!("validation image {index}"),
-            },
-            Skipped::default(),
-        );
-        let text = serde_json::to_vec_pretty(&report).expect("names, numbers and texts are JSON");
-        writer.write_beside(REPORT_FILE, &text)?;
-        let manifest = writer.finish(self.classes, self.groupings, train.subset, validation.subset)?;
-        Ok(Imported { manifest, report })
+        let Self { classes, groupings, .. } = self;
+        let finished = Finished { key, classes, groupings, skipped: Skipped::default() };
+        let train = Told {
+            written: &train,
+            labels: &self.train.labels,
+            name: &|index| format!("train image {index}"),
+        };
+        let validation = Told {
+            written: &validation,
+            labels: &self.validation.labels,
+            name: &|index| format!("validation image {index}"),
+        };
+        Ok(finish(writer, finished, &train, &validation)?)
     }
 }
 

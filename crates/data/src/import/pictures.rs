@@ -17,7 +17,7 @@ use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, prelude::*};
 use selffer_core::{
     identity::canonical_json,
     ids::Digest,
-    pack::{Encoding, PackManifest, Preparation},
+    pack::{Encoding, Preparation},
     spec::ImageShape,
 };
 
@@ -25,7 +25,7 @@ use self::meter::Meter;
 use super::{
     Tell,
     listing::{Entry, Listing, ReadError},
-    report::{Imported, REPORT_FILE, RefusedPicture, Told, report},
+    report::{Finished, Imported, RefusedPicture, Told, finish, refused_of},
 };
 use crate::{
     partial::WriteError,
@@ -51,6 +51,14 @@ pub struct PictureOptions {
     pub refused_max: f64,
     /// Threads to work with, at least 1; the result does not depend on it.
     pub threads: usize,
+}
+
+impl PictureOptions {
+    /// Whether so many of so many pictures may be left out.
+    #[must_use]
+    pub fn allows(&self, refused: u64, pictures: u64) -> bool {
+        refused as f64 <= self.refused_max * pictures as f64
+    }
 }
 
 /// Why pictures are not imported.
@@ -128,25 +136,20 @@ pub fn import(
     let importing = Importing { listing, options, image, pool: &pool, tell: &tell };
     let (train_labels, train) = importing.subset("train", &mut writer, &listing.train)?;
     let (validation_labels, validation) = importing.subset("validation", &mut writer, &listing.validation)?;
-    let report = report(
+    let finished = Finished {
         key,
-        &Told {
-            written: &train,
-            labels: &train_labels,
-            name: &|index| listing.train[index].name.to_string(),
-        },
-        &Told {
-            written: &validation,
-            labels: &validation_labels,
-            name: &|index| listing.validation[index].name.to_string(),
-        },
-        listing.skipped.clone(),
-    );
-    let text = serde_json::to_vec_pretty(&report).expect("names, numbers and texts are JSON");
-    writer.write_beside(REPORT_FILE, &text)?;
-    let (classes, groupings) = (listing.classes.clone(), listing.groupings.clone());
-    let manifest: PackManifest = writer.finish(classes, groupings, train.subset, validation.subset)?;
-    Ok(Imported { manifest, report })
+        classes: listing.classes.clone(),
+        groupings: listing.groupings.clone(),
+        skipped: listing.skipped.clone(),
+    };
+    let train =
+        Told { written: &train, labels: &train_labels, name: &|index| listing.train[index].name.to_string() };
+    let validation = Told {
+        written: &validation,
+        labels: &validation_labels,
+        name: &|index| listing.validation[index].name.to_string(),
+    };
+    Ok(finish(writer, finished, &train, &validation)?)
 }
 
 /// An import that is going on.
@@ -179,17 +182,18 @@ impl Importing<'_, '_> {
         let mut refused = Vec::new();
         let mut fill = |window: Window<'_>| match window {
             Window::Skip(range, outcomes) => {
-                meter.resumed(&entries[range.clone()]);
-                refused.extend(refused_of(&entries[range], outcomes));
+                let entries = &entries[range];
+                meter.resumed(entries);
+                refused.extend(refused_of(outcomes, |index| entries[index].name.to_string()));
                 Ok(Vec::new())
             }
             Window::Fill(range, slots) => {
-                let outcomes =
-                    self.pool.install(|| self.fill(&entries[range.clone()], slots, (&benches, &meter)))?;
-                refused.extend(refused_of(&entries[range.clone()], &outcomes));
+                let wanted = &entries[range.clone()];
+                let outcomes = self.pool.install(|| self.fill(wanted, slots, (&benches, &meter)))?;
+                refused.extend(refused_of(&outcomes, |index| wanted[index].name.to_string()));
                 // An import that cannot succeed any more ends, if it is more than a few.
                 let count = refused.len() as u64;
-                if count >= REFUSED_EARLY_MIN && self.is_too_many(count, entries.len() as u64) {
+                if count >= REFUSED_EARLY_MIN && !self.options.allows(count, entries.len() as u64) {
                     return Err(self.too_many(name, std::mem::take(&mut refused), range.end as u64));
                 }
                 Ok(outcomes)
@@ -198,7 +202,7 @@ impl Importing<'_, '_> {
         let classes = self.listing.classes.len();
         let written = writer.write_windows::<PicturesError>((name, &labels, classes), &mut fill)?;
         meter.tell();
-        self.check(name, &written, entries)?;
+        self.check(name, &written, refused)?;
         Ok((labels, written))
     }
 
@@ -250,11 +254,10 @@ impl Importing<'_, '_> {
         &self,
         subset: &'static str,
         written: &WrittenSubset,
-        entries: &[Entry],
+        refused: Vec<RefusedPicture>,
     ) -> Result<(), PicturesError> {
-        let refused = refused_of(entries, &written.outcomes);
-        let pictures = entries.len() as u64;
-        if self.is_too_many(refused.len() as u64, pictures) {
+        let pictures = written.outcomes.len() as u64;
+        if !self.options.allows(refused.len() as u64, pictures) {
             return Err(self.too_many(subset, refused, pictures));
         }
         match written.subset.images_per_class.iter().position(|&images| images == 0) {
@@ -263,10 +266,6 @@ impl Importing<'_, '_> {
                 Err(PicturesError::ClassWithout { class: self.listing.classes[class].name.clone(), subset })
             }
         }
-    }
-
-    fn is_too_many(&self, refused: u64, pictures: u64) -> bool {
-        refused as f64 > self.options.refused_max * pictures as f64
     }
 
     fn too_many(&self, subset: &'static str, refused: Vec<RefusedPicture>, pictures: u64) -> PicturesError {
@@ -284,14 +283,4 @@ fn with_causes(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
-}
-
-fn refused_of(entries: &[Entry], outcomes: &[Outcome]) -> Vec<RefusedPicture> {
-    let refused = entries.iter().zip(outcomes).filter_map(|(entry, outcome)| match outcome {
-        Outcome::Refused(reason) => {
-            Some(RefusedPicture { name: entry.name.to_string(), reason: reason.clone() })
-        }
-        Outcome::Written(_) => None,
-    });
-    refused.collect()
 }

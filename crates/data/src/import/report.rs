@@ -6,13 +6,24 @@
 //! the pack, so copies in another file format or of another quality are not found, and
 //! pictures that become the same when made small are.
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    path::Path,
+};
 
-use selffer_core::{ids::Digest, pack::PackManifest};
+use selffer_core::{
+    ids::Digest,
+    pack::{Class, PackManifest},
+    spec::Half,
+};
 use serde::{Deserialize, Serialize};
 
 use super::listing::Skipped;
-use crate::shards::{Outcome, PixelHash, WrittenSubset};
+use crate::{
+    partial::WriteError,
+    shards::{Outcome, PackWriter, PixelHash, WrittenSubset},
+};
 
 /// The report's file in a pack's folder.
 pub const REPORT_FILE: &str = "import.json";
@@ -94,8 +105,31 @@ pub(super) struct Told<'a> {
     pub(super) name: &'a dyn Fn(usize) -> String,
 }
 
-/// Puts the report together.
-pub(super) fn report(key: Digest, train: &Told<'_>, validation: &Told<'_>, skipped: Skipped) -> ImportReport {
+/// What an import knows of its set when all images are written.
+pub(super) struct Finished {
+    pub(super) key: Digest,
+    pub(super) classes: Vec<Class>,
+    pub(super) groupings: BTreeMap<String, Vec<Half>>,
+    pub(super) skipped: Skipped,
+}
+
+/// Puts the report beside the pack and the pack into its place.
+pub(super) fn finish(
+    writer: PackWriter,
+    finished: Finished,
+    train: &Told<'_>,
+    validation: &Told<'_>,
+) -> Result<Imported, WriteError> {
+    let Finished { key, classes, groupings, skipped } = finished;
+    let report = report(key, train, validation, skipped);
+    let text = serde_json::to_vec_pretty(&report).expect("names, numbers and texts are JSON");
+    writer.write_beside(REPORT_FILE, &text)?;
+    let [train, validation] = [train, validation].map(|told| told.written.subset.clone());
+    let manifest = writer.finish(classes, groupings, train, validation)?;
+    Ok(Imported { manifest, report })
+}
+
+fn report(key: Digest, train: &Told<'_>, validation: &Told<'_>, skipped: Skipped) -> ImportReport {
     let (train_report, in_train) = train.report();
     let (validation_report, _) = validation.report();
     let mut validation_in_train = Repeats::default();
@@ -114,6 +148,17 @@ pub(super) fn report(key: Digest, train: &Told<'_>, validation: &Told<'_>, skipp
     }
 }
 
+/// The refused among these outcomes, which `name` names.
+pub(super) fn refused_of(
+    outcomes: &[Outcome],
+    name: impl Fn(usize) -> String,
+) -> impl Iterator<Item = RefusedPicture> {
+    outcomes.iter().enumerate().filter_map(move |(index, outcome)| match outcome {
+        Outcome::Refused(reason) => Some(RefusedPicture { name: name(index), reason: reason.clone() }),
+        Outcome::Written(_) => None,
+    })
+}
+
 impl Told<'_> {
     /// What there is to say about it, and where each image is first.
     fn report(&self) -> (SubsetReport, HashMap<PixelHash, usize>) {
@@ -125,14 +170,9 @@ impl Told<'_> {
                 repeats.add((self, index), (self, first));
             }
         }
-        let refused = self.written.outcomes.iter().enumerate().filter_map(|(index, outcome)| match outcome {
-            Outcome::Refused(reason) => {
-                Some(RefusedPicture { name: (self.name)(index), reason: reason.clone() })
-            }
-            Outcome::Written(_) => None,
-        });
+        let refused = refused_of(&self.written.outcomes, self.name).collect();
         let images = self.written.subset.images();
-        (SubsetReport { images, refused: refused.collect(), repeats }, firsts)
+        (SubsetReport { images, refused, repeats }, firsts)
     }
 
     fn hashes(&self) -> impl Iterator<Item = (usize, PixelHash)> {

@@ -125,9 +125,7 @@ impl Images {
             let expected = subset.images_per_class[class];
             return Err(PackError::ImagesPerClass { path, class, found: counts[class], expected });
         }
-        let image = manifest.image;
-        let image_bytes = image.height as usize * image.width as usize * image.channels as usize;
-        Ok(Self { shards, ends, image_bytes, coded: CodedImages::of(manifest) })
+        Ok(Self { shards, ends, image_bytes: manifest.image.bytes(), coded: CodedImages::of(manifest) })
     }
 
     /// How many images.

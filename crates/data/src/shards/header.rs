@@ -6,7 +6,7 @@ use selffer_core::spec::ImageShape;
 pub(crate) fn pixels_header(count: usize, image: ImageShape) -> Vec<u8> {
     let (height, width, channels) = (image.height, image.width, image.channels);
     let labels_end = count * 4;
-    let images_end = labels_end + count * height as usize * width as usize * channels as usize;
+    let images_end = labels_end + count * image.bytes();
     with_length(format!(
         "{{\"labels\":{{\"dtype\":\"U32\",\"shape\":[{count}],\"data_offsets\":[0,{labels_end}]}},\
          \"images\":{{\"dtype\":\"U8\",\"shape\":[{count},{height},{width},{channels}],\

@@ -17,7 +17,7 @@ use super::{
     HostParameters, HostTensor, ImportWeightsError, WeightsError,
     layer_file::{layer_file_name, parameters_from_bytes, parameters_to_bytes},
 };
-use crate::partial::Partial;
+use crate::{bounded::read_at_most, partial::Partial};
 
 // A manifest travels in one message.
 const MANIFEST_BYTES_MAX: u64 = CONTROL_MESSAGE_BYTES_MAX as u64;
@@ -158,13 +158,11 @@ impl Weights {
 /// The file cannot be read, or is no manifest of weights.
 pub fn read_weights_manifest(path: &Path) -> Result<WeightsManifest, WeightsError> {
     let failed = |source| WeightsError::Read { path: path.to_path_buf(), source };
-    let mut text = Vec::new();
-    let file = File::open(path).map_err(failed)?;
-    file.take(MANIFEST_BYTES_MAX + 1).read_to_end(&mut text).map_err(failed)?;
+    let text = read_at_most(path, MANIFEST_BYTES_MAX).map_err(failed)?;
     let path = path.to_path_buf();
-    if text.len() as u64 > MANIFEST_BYTES_MAX {
+    let Some(text) = text else {
         return Err(WeightsError::ManifestTooLong { path, limit: MANIFEST_BYTES_MAX });
-    }
+    };
     let manifest: WeightsManifest = match serde_json::from_slice(&text) {
         Ok(manifest) => manifest,
         Err(source) => return Err(WeightsError::ManifestForm { path, source }),

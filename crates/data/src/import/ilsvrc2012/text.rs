@@ -1,8 +1,9 @@
 //! Text files of the set: read whole, within bounds, and taken apart by lines.
 
-use std::{fs::File, io::Read as _, path::Path};
+use std::path::Path;
 
 use super::Ilsvrc2012Error;
+use crate::bounded::read_at_most;
 
 /// Five times what the longest list of the set has.
 const BYTES_MAX: u64 = 16 << 20;
@@ -10,12 +11,10 @@ const BYTES_MAX: u64 = 16 << 20;
 /// The bytes of this file.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Ilsvrc2012Error> {
     let failed = |source| Ilsvrc2012Error::Read { path: path.to_path_buf(), source };
-    let mut bytes = Vec::new();
-    File::open(path).map_err(failed)?.take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > BYTES_MAX {
-        return Err(Ilsvrc2012Error::TooLong { path: path.to_path_buf(), limit: BYTES_MAX });
+    match read_at_most(path, BYTES_MAX).map_err(failed)? {
+        Some(bytes) => Ok(bytes),
+        None => Err(Ilsvrc2012Error::TooLong { path: path.to_path_buf(), limit: BYTES_MAX }),
     }
-    Ok(bytes)
 }
 
 /// The lines of a text with their numbers, without those that are empty.

@@ -1,8 +1,9 @@
 //! A file of labels: one JSON list of class indices.
 
-use std::{fs::File, io::Read as _, path::Path};
+use std::path::Path;
 
 use super::ImportError;
+use crate::bounded::read_at_most;
 
 /// Ten times what the package's longer list has.
 const BYTES_MAX: u64 = 1 << 20;
@@ -10,11 +11,9 @@ const BYTES_MAX: u64 = 1 << 20;
 /// Reads the labels in this file, each of which must be below `class_count`.
 pub(super) fn read(path: &Path, class_count: usize) -> Result<Vec<u32>, ImportError> {
     let failed = |source| ImportError::Open { path: path.to_path_buf(), source };
-    let mut text = Vec::new();
-    File::open(path).map_err(failed)?.take(BYTES_MAX + 1).read_to_end(&mut text).map_err(failed)?;
-    if text.len() as u64 > BYTES_MAX {
+    let Some(text) = read_at_most(path, BYTES_MAX).map_err(failed)? else {
         return Err(ImportError::LabelsTooLong { path: path.to_path_buf(), limit: BYTES_MAX });
-    }
+    };
     let labels: Vec<u32> = serde_json::from_slice(&text)
         .map_err(|source| ImportError::LabelsForm { path: path.to_path_buf(), source })?;
     match labels.iter().position(|&label| label as usize >= class_count) {

@@ -142,7 +142,6 @@ const CLASS_COLUMNS: [Column<ClassRecord>; 4] = [
 
 fn description(name: &str, place: &str, manifest: &PackManifest) -> String {
     let image = manifest.image;
-    let shards = manifest.train.shards.iter().chain(&manifest.validation.shards);
     let mut facts = vec![
         ("place", place.to_owned()),
         ("digest", manifest.digest().to_string()),
@@ -157,7 +156,7 @@ fn description(name: &str, place: &str, manifest: &PackManifest) -> String {
         ),
         ("train", human::counted(manifest.train.images(), "image")),
         ("validation", human::counted(manifest.validation.images(), "image")),
-        ("size", human::bytes(shards.map(|shard| shard.bytes).sum())),
+        ("size", human::bytes(manifest.shards().map(|shard| shard.bytes).sum())),
     ];
     if let Some(preparation) = manifest.preparation {
         facts.push(("pictures", preparation_in_words(preparation)));

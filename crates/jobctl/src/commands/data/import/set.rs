@@ -115,9 +115,9 @@ impl Set {
     pub(super) fn allows(&self, report: &ImportReport) -> bool {
         let Self::Pictures(listing, options) = self else { return true };
         let subsets = [(&report.train, &listing.train), (&report.validation, &listing.validation)];
-        subsets.into_iter().all(|(report, entries)| {
-            report.refused.len() as f64 <= options.refused_max * entries.len() as f64
-        })
+        let mut counts =
+            subsets.into_iter().map(|(report, entries)| (report.refused.len() as u64, entries.len() as u64));
+        counts.all(|(refused, pictures)| options.allows(refused, pictures))
     }
 
     /// Imports it into a new pack.
