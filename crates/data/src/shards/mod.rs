@@ -4,6 +4,7 @@
 //! of any size can be imported; the reading side maps them. Labels come first.
 
 mod done;
+mod filled;
 mod header;
 #[allow(unsafe_code)] // the one module of this crate that maps files
 mod map;

@@ -3,17 +3,24 @@
 //! The same images give the same bytes, and with them the same digest, on every machine and for
 //! any number of threads: which images a shard is for depends on their number and shape alone.
 
-use std::{collections::BTreeMap, fs, ops::Range, path::Path};
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    panic::resume_unwind,
+    path::Path,
+    thread::{self, ScopedJoinHandle},
+};
 
 use selffer_core::{
     identity::canonical_json,
     ids::Digest,
-    pack::{Class, Encoding, MANIFEST_FILE, PackManifest, Preparation, SCHEMA, Shard, Subset},
+    pack::{Class, Encoding, MANIFEST_FILE, PackManifest, Preparation, SCHEMA, Subset},
     spec::{Half, ImageShape},
 };
 
 use super::{
     done::{DoneShard, Outcome, pixel_hash},
+    filled::FilledShard,
     slots::ShardSlots,
 };
 use crate::partial::{Partial, WriteError};
@@ -77,6 +84,23 @@ pub(crate) enum Window<'a> {
     Skip(Range<usize>, &'a [Outcome]),
 }
 
+impl WrittenSubset {
+    /// One of no shards yet.
+    fn of(class_count: usize, images: usize) -> Self {
+        let subset = Subset { images_per_class: vec![0; class_count], shards: Vec::new() };
+        Self { subset, outcomes: Vec::with_capacity(images) }
+    }
+
+    /// Adds its next shard; `labels` are those of the shard's places.
+    fn add(&mut self, labels: &[u32], done: DoneShard) {
+        for (&label, outcome) in labels.iter().zip(&done.outcomes) {
+            self.subset.images_per_class[label as usize] += u64::from(outcome.is_written());
+        }
+        self.subset.shards.extend(done.shard);
+        self.outcomes.extend(done.outcomes);
+    }
+}
+
 impl PackWriter {
     /// Begins a pack that will be at `out`, where nothing may be.
     ///
@@ -134,49 +158,33 @@ impl PackWriter {
         fill: &mut dyn FnMut(Window<'_>) -> Result<Vec<Outcome>, E>,
     ) -> Result<WrittenSubset, E> {
         let images_per_shard = (SHARD_BYTES_MAX / (self.form.image.bytes() as u64 + 4)).max(1) as usize;
-        let mut subset = Subset { images_per_class: vec![0; class_count], shards: Vec::new() };
-        let mut outcomes = Vec::with_capacity(labels.len());
-        for (index, labels) in labels.chunks(images_per_shard).enumerate() {
-            let first = index * images_per_shard;
-            let range = first..first + labels.len();
-            let done = self.write_shard(&format!("{name}-{index:05}"), labels, range, fill)?;
-            for (&label, outcome) in labels.iter().zip(&done.outcomes) {
-                subset.images_per_class[label as usize] += u64::from(outcome.is_written());
+        let shards = labels.chunks(images_per_shard);
+        let names: Vec<String> = (0..shards.len()).map(|index| format!("{name}-{index:05}")).collect();
+        self.notes.extend(names.iter().map(|name| note_of(name)));
+        let mut written = WrittenSubset::of(class_count, labels.len());
+        let Self { form, partial, .. } = &*self;
+        // A shard is sealed while the next one is filled: its way to the disk keeps nobody from
+        // decoding. One at a time, so that memory has a bound and what is done stands in order.
+        thread::scope(|scope| {
+            let mut sealing: Option<Sealing<'_>> = None;
+            for ((index, name), labels) in names.iter().enumerate().zip(shards) {
+                let first = index * images_per_shard;
+                let reached = reach(name, labels, first..first + labels.len(), (*form, partial), fill)?;
+                if let Some((labels, earlier)) = sealing.take() {
+                    written.add(labels, joined(earlier)?);
+                }
+                match reached {
+                    Reached::Done(done) => written.add(labels, done),
+                    Reached::Filled(shard) => {
+                        sealing = Some((labels, scope.spawn(|| shard.seal(partial))));
+                    }
+                }
             }
-            subset.shards.extend(done.shard);
-            outcomes.extend(done.outcomes);
-        }
-        Ok(WrittenSubset { subset, outcomes })
-    }
-
-    fn write_shard<E: From<WriteError>>(
-        &mut self,
-        name: &str,
-        labels: &[u32],
-        range: Range<usize>,
-        fill: &mut dyn FnMut(Window<'_>) -> Result<Vec<Outcome>, E>,
-    ) -> Result<DoneShard, E> {
-        let (file, note) = (format!("{name}.safetensors"), format!("{name}.done"));
-        self.notes.push(note.clone());
-        if let Some(done) = DoneShard::read(&self.partial.path(&note), self.partial.folder(), labels.len()) {
-            fill(Window::Skip(range, &done.outcomes))?;
-            return Ok(done);
-        }
-        let path = self.partial.path(&file);
-        let slots = ShardSlots::create(&path, labels.len(), self.form)?;
-        let outcomes = fill(Window::Fill(range, &slots))?;
-        let is_there: Vec<bool> = outcomes.iter().map(Outcome::is_written).collect();
-        let images = is_there.iter().filter(|&&is_there| is_there).count() as u64;
-        let shard = if images == 0 {
-            fs::remove_file(&path).map_err(|source| WriteError::Write { path, source })?;
-            None
-        } else {
-            let (bytes, digest) = slots.finish(labels, &is_there)?;
-            Some(Shard { file, images, bytes, digest })
-        };
-        let done = DoneShard { shard, outcomes };
-        self.partial.write(&note, &serde_json::to_vec(&done).expect("names, numbers and texts are JSON"))?;
-        Ok(done)
+            if let Some((labels, last)) = sealing {
+                written.add(labels, joined(last)?);
+            }
+            Ok(written)
+        })
     }
 
     /// Writes a file that lies beside the pack's own and is no part of it.
@@ -203,4 +211,43 @@ impl PackWriter {
         self.partial.finish(&self.notes)?;
         Ok(manifest)
     }
+}
+
+/// The labels of a shard's places, and the thread that seals it.
+type Sealing<'scope> = (&'scope [u32], ScopedJoinHandle<'scope, Result<DoneShard, WriteError>>);
+
+/// How far a shard is when its window was passed.
+enum Reached<'a> {
+    /// An earlier import finished it.
+    Done(DoneShard),
+    /// All its images came now.
+    Filled(FilledShard<'a>),
+}
+
+/// Has one shard filled, unless it is there already.
+fn reach<'a, E: From<WriteError>>(
+    name: &str,
+    labels: &'a [u32],
+    range: Range<usize>,
+    (form, partial): (PackForm, &Partial),
+    fill: &mut dyn FnMut(Window<'_>) -> Result<Vec<Outcome>, E>,
+) -> Result<Reached<'a>, E> {
+    let (file, note) = (format!("{name}.safetensors"), note_of(name));
+    if let Some(done) = DoneShard::read(&partial.path(&note), partial.folder(), labels.len()) {
+        fill(Window::Skip(range, &done.outcomes))?;
+        return Ok(Reached::Done(done));
+    }
+    let slots = ShardSlots::create(&partial.path(&file), labels.len(), form)?;
+    let outcomes = fill(Window::Fill(range, &slots))?;
+    Ok(Reached::Filled(FilledShard { file, note, slots, labels, outcomes }))
+}
+
+/// The file of the note on a finished shard.
+fn note_of(name: &str) -> String {
+    format!("{name}.done")
+}
+
+/// What a thread answered; its panic goes on here.
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
 }

@@ -1,5 +1,7 @@
 //! The segments of a JPEG: ITU-T T.81, annex B.
 
+use memchr::memchr;
+
 use super::super::PictureError;
 
 pub(super) const SOF_BASELINE: u8 = 0xc0;
@@ -73,7 +75,7 @@ impl<'a> Segments<'a> {
     pub(super) fn find_marker(&self) -> Option<usize> {
         let mut from = self.position;
         loop {
-            let offset = from + self.encoded.get(from..)?.iter().position(|&byte| byte == 0xff)?;
+            let offset = from + memchr(0xff, self.encoded.get(from..)?)?;
             if !matches!(self.encoded.get(offset + 1)?, 0 | 0xff) {
                 return Some(offset);
             }
