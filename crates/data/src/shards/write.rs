@@ -91,9 +91,9 @@ impl WrittenSubset {
         Self { subset, outcomes: Vec::with_capacity(images) }
     }
 
-    /// Adds its next shard; `labels` are those of the shard's places.
+    /// Adds its next shard; `labels` are those of all images.
     fn add(&mut self, labels: &[u32], done: DoneShard) {
-        for (&label, outcome) in labels.iter().zip(&done.outcomes) {
+        for (&label, outcome) in labels[self.outcomes.len()..].iter().zip(&done.outcomes) {
             self.subset.images_per_class[label as usize] += u64::from(outcome.is_written());
         }
         self.subset.shards.extend(done.shard);
@@ -158,29 +158,27 @@ impl PackWriter {
         fill: &mut dyn FnMut(Window<'_>) -> Result<Vec<Outcome>, E>,
     ) -> Result<WrittenSubset, E> {
         let images_per_shard = (SHARD_BYTES_MAX / (self.form.image.bytes() as u64 + 4)).max(1) as usize;
-        let shards = labels.chunks(images_per_shard);
-        let names: Vec<String> = (0..shards.len()).map(|index| format!("{name}-{index:05}")).collect();
-        self.notes.extend(names.iter().map(|name| note_of(name)));
+        let Self { form, partial, notes } = self;
+        let partial = &*partial;
         let mut written = WrittenSubset::of(class_count, labels.len());
-        let Self { form, partial, .. } = &*self;
         // A shard is sealed while the next one is filled: its way to the disk keeps nobody from
         // decoding. One at a time, so that memory has a bound and what is done stands in order.
         thread::scope(|scope| {
-            let mut sealing: Option<Sealing<'_>> = None;
-            for ((index, name), labels) in names.iter().enumerate().zip(shards) {
+            let mut sealing: Option<ScopedJoinHandle<'_, _>> = None;
+            for (index, shard_labels) in labels.chunks(images_per_shard).enumerate() {
+                let name = format!("{name}-{index:05}");
                 let first = index * images_per_shard;
-                let reached = reach(name, labels, first..first + labels.len(), (*form, partial), fill)?;
-                if let Some((labels, earlier)) = sealing.take() {
+                let reached = reach(&name, shard_labels, first, (*form, partial), fill)?;
+                notes.push(note_of(&name));
+                if let Some(earlier) = sealing.take() {
                     written.add(labels, joined(earlier)?);
                 }
                 match reached {
                     Reached::Done(done) => written.add(labels, done),
-                    Reached::Filled(shard) => {
-                        sealing = Some((labels, scope.spawn(|| shard.seal(partial))));
-                    }
+                    Reached::Filled(shard) => sealing = Some(scope.spawn(|| shard.seal(partial))),
                 }
             }
-            if let Some((labels, last)) = sealing {
+            if let Some(last) = sealing {
                 written.add(labels, joined(last)?);
             }
             Ok(written)
@@ -213,9 +211,6 @@ impl PackWriter {
     }
 }
 
-/// The labels of a shard's places, and the thread that seals it.
-type Sealing<'scope> = (&'scope [u32], ScopedJoinHandle<'scope, Result<DoneShard, WriteError>>);
-
 /// How far a shard is when its window was passed.
 enum Reached<'a> {
     /// An earlier import finished it.
@@ -224,15 +219,16 @@ enum Reached<'a> {
     Filled(FilledShard<'a>),
 }
 
-/// Has one shard filled, unless it is there already.
+/// Has the shard filled that begins with image `first`, unless it is there already.
 fn reach<'a, E: From<WriteError>>(
     name: &str,
     labels: &'a [u32],
-    range: Range<usize>,
+    first: usize,
     (form, partial): (PackForm, &Partial),
     fill: &mut dyn FnMut(Window<'_>) -> Result<Vec<Outcome>, E>,
 ) -> Result<Reached<'a>, E> {
     let (file, note) = (format!("{name}.safetensors"), note_of(name));
+    let range = first..first + labels.len();
     if let Some(done) = DoneShard::read(&partial.path(&note), partial.folder(), labels.len()) {
         fill(Window::Skip(range, &done.outcomes))?;
         return Ok(Reached::Done(done));
