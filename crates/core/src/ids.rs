@@ -146,6 +146,10 @@ uuid_id!(
     SessionId
 );
 uuid_id!(
+    /// One running `coordinatord` process.
+    CoordinatorId
+);
+uuid_id!(
     /// One checkpoint's row.
     CheckpointId
 );

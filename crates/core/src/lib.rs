@@ -6,6 +6,7 @@
 
 pub mod artifact;
 pub mod cost;
+pub mod election;
 pub mod grid;
 pub mod identity;
 pub mod ids;
@@ -23,6 +24,7 @@ pub mod proof;
 pub mod recipe;
 pub mod replay;
 pub mod retry;
+pub mod rollback;
 pub mod shared;
 #[cfg(test)]
 mod simulation;

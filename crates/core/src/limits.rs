@@ -16,6 +16,13 @@ pub const CANCEL_WITHIN_S: u64 = 60;
 /// Bytes of checkpoints that nobody needs any more stay this long, in seconds: who is about to
 /// begin one that has the same chunks need not send them again.
 pub const DROPPED_KEPT_S: u64 = 600;
+/// A leader that does not renew its term for this long is none any more, in seconds. The same
+/// for all coordinators of a database.
+pub const LEADER_TERM_S: u64 = 5;
+/// Notices between coordinators are at least this far apart, in milliseconds.
+pub const NOTICE_SPACING_MS: u64 = 100;
+/// A coordinator that the database has not heard of for this long does not live, in seconds.
+pub const COORDINATOR_SILENT_S: u64 = 10;
 /// The longest a claim waits in the coordinator for work, in seconds.
 pub const CLAIM_WAIT_MAX_S: u64 = 30;
 /// The scan that makes lost wake-ups harmless, in milliseconds.
@@ -86,6 +93,8 @@ const _: () = {
     assert!(SESSION_TTL_S >= 4 * HEARTBEAT_INTERVAL_S, "a lost heartbeat must not cost a lease");
     assert!(CANCEL_WITHIN_S >= 2 * HEARTBEAT_INTERVAL_S, "a worker must hear of a cancellation");
     assert!(LOST_AFTER_S >= 4 * SESSION_TTL_S / 2, "a worker must have time to come back");
+    assert!(LEADER_TERM_S * 1_000 >= 4 * DISPATCH_SCAN_MS, "a slow renewal must not cost a term");
+    assert!(LEADER_TERM_S < SESSION_TTL_S, "the next leader must not be late for what expires");
     assert!(FRAME_BYTES_MAX < CONTROL_MESSAGE_BYTES_MAX, "a frame must fit a message");
     assert!(GRID_TREE_BYTES_MAX >= 10 * GRID_BYTES_MAX, "a file without aliases must always fit");
     assert!(NETWORK_LAYERS_MAX < u8::MAX as usize, "layers are counted in a byte");
