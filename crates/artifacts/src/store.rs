@@ -26,6 +26,8 @@ use crate::{ArtifactError, cut::verify, error::out_of_space};
 const LOOK_UPS_AT_A_TIME: usize = 16;
 /// Chunks that are read at a time when their bytes are verified; 8 MiB each.
 const CHUNKS_IN_MEMORY: usize = 4;
+/// Says which store this is.
+const STORE_ID: &str = "store-id";
 
 /// Where chunks rest. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -46,6 +48,30 @@ impl ChunkStore {
         let objects = LocalFileSystem::new_with_prefix(folder)
             .map_err(|source| ArtifactError::file("open", folder, io::Error::other(source)))?;
         Ok(Self { objects: Arc::new(objects.with_fsync(true)), folder: folder.to_owned() })
+    }
+
+    /// Which store this is; none if nobody has said.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn identity(&self) -> Result<Option<String>, ArtifactError> {
+        let read = async { self.objects.get(&Key::from(STORE_ID)).await?.bytes().await };
+        match read.await {
+            Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).trim().to_owned())),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(source) => Err(ArtifactError::file("read", &self.folder.join(STORE_ID), source.into())),
+        }
+    }
+
+    /// Says which store this is, for good.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub async fn identify(&self, identity: &str) -> Result<(), ArtifactError> {
+        let text = Bytes::from(format!("{identity}\n"));
+        let written = self.objects.put(&Key::from(STORE_ID), text.into()).await;
+        let path = self.folder.join(STORE_ID);
+        written.map(drop).map_err(|source| ArtifactError::file("write", &path, source.into()))
     }
 
     /// Removes what writes that were cut off left behind. Only while nobody else writes.

@@ -129,7 +129,9 @@ impl Store {
 
     async fn lease(&self, new: &NewClaim) -> Result<bool, StoreError> {
         let mut tx = self.main.begin().await?;
-        check_live(&mut tx, new.session_id).await?;
+        if !check_live(&mut tx, new.session_id).await? {
+            return Ok(false);
+        }
         // Read without a lock: a second claimer is not to wait for the first, but to take the
         // next job. The guarded UPDATE decides.
         let loaded = jobs::read(&mut tx, new.claim.job_id).await?;
@@ -234,10 +236,12 @@ fn is_claimable(loaded: &Loaded) -> bool {
     matches!(loaded.job.state, JobState::Ready { not_before } if not_before <= loaded.now)
 }
 
-/// Keeps the session from being superseded or expired until the lease is committed.
-async fn check_live(connection: &mut PgConnection, session_id: SessionId) -> Result<(), StoreError> {
+/// Keeps the session from being superseded or expired until the lease is committed. Whether
+/// anything is handed out at all: not in a freeze.
+async fn check_live(connection: &mut PgConnection, session_id: SessionId) -> Result<bool, StoreError> {
     let session = sqlx::query!(
-        r#"SELECT ended_at IS NOT NULL AS "ended!", expired_at IS NOT NULL AS "expired!"
+        r#"SELECT ended_at IS NOT NULL AS "ended!", expired_at IS NOT NULL AS "expired!",
+               EXISTS (SELECT 1 FROM fleet WHERE frozen_at IS NOT NULL) AS "frozen!"
            FROM sessions
            WHERE session_id = $1
            FOR SHARE"#,
@@ -246,7 +250,7 @@ async fn check_live(connection: &mut PgConnection, session_id: SessionId) -> Res
     match session.fetch_optional(connection).await? {
         Some(session) if session.ended => Err(StoreError::SessionEnded { session_id }),
         Some(session) if session.expired => Err(StoreError::SessionSilent { session_id }),
-        Some(_) => Ok(()),
+        Some(session) => Ok(!session.frozen),
         None => Err(StoreError::SessionEnded { session_id }),
     }
 }

@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 use crate::{
     StoreError,
     jobs::{self, Loaded},
+    rollback,
 };
 
 pub use selffer_core::ids::Claim;
@@ -37,11 +38,21 @@ pub(crate) async fn lock_held(connection: &mut PgConnection, holder: &Holder) ->
     let claim = holder.claim;
     let loaded = jobs::lock(connection, claim.job_id).await?.ok_or_else(|| stale(claim))?;
     let lease = loaded.job.state.lease().filter(|lease| lease.claim_id == claim.claim_id);
-    let lease = lease.ok_or_else(|| stale(claim))?;
+    let Some(lease) = lease else { return Err(over_or_unknown(connection, claim).await?) };
     if lease.session_id != holder.session_id || !is_open(connection, holder.session_id).await? {
         return Err(StoreError::SessionEnded { session_id: holder.session_id });
     }
     Ok(loaded)
+}
+
+/// Why a token is not current: its claim has ended, or the database has never seen it.
+pub(crate) async fn over_or_unknown(
+    connection: &mut PgConnection,
+    claim: Claim,
+) -> Result<StoreError, StoreError> {
+    let Claim { job_id, claim_id } = claim;
+    let is_unknown = rollback::is_unknown(connection, claim).await?;
+    Ok(if is_unknown { StoreError::ClaimUnknown { job_id, claim_id } } else { stale(claim) })
 }
 
 async fn is_open(connection: &mut PgConnection, session_id: SessionId) -> Result<bool, StoreError> {

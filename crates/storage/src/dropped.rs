@@ -39,7 +39,7 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn collect(&self, grace: Duration) -> Result<Option<Collection>, StoreError> {
-        let mut tx = self.main.begin().await?;
+        let mut tx = self.begin_leading().await?;
         // Whoever else collects takes others.
         let noted = sqlx::query!(
             r#"SELECT digest, bytes
@@ -69,7 +69,7 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn drop_abandoned_checkpoints(&self, grace: Duration) -> Result<u32, StoreError> {
-        let mut tx = self.main.begin().await?;
+        let mut tx = self.begin_leading().await?;
         let dropped = crate::checkpoints::drop_abandoned(&mut tx, seconds(grace), ROWS_PER_ROUND).await?;
         tx.commit().await?;
         Ok(dropped.len() as u32)

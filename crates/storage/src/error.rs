@@ -1,6 +1,7 @@
 //! What can go wrong with a request to the store, by what the asker should do about it.
 
 use selffer_core::{
+    election::Duty,
     ids::{CheckpointId, ClaimId, Digest, IdError, JobId, SessionId},
     import::ImportKind,
     interest::InterestError,
@@ -8,6 +9,8 @@ use selffer_core::{
 };
 use sqlx::migrate::MigrateError;
 use uuid::Uuid;
+
+use crate::writable;
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +22,23 @@ pub enum StoreError {
         job_id: JobId,
         /// The token that came.
         claim_id: ClaimId,
+    },
+    /// A token that the database has never seen, of a job that exists: it was rolled back. The
+    /// next heartbeat that lists the job settles what becomes of it.
+    #[error(
+        "the database does not know claim {claim_id} of job {job_id}: it was rolled back; send a heartbeat first"
+    )]
+    ClaimUnknown {
+        /// The job.
+        job_id: JobId,
+        /// The token that came.
+        claim_id: ClaimId,
+    },
+    /// The leader's term has ended; nothing was changed.
+    #[error("this coordinator does not lead any more: {}", duty.as_str())]
+    TermEnded {
+        /// Of what.
+        duty: Duty,
     },
     /// The session was closed or superseded, or was never opened.
     #[error("session {session_id} has ended; open a new one")]
@@ -155,7 +175,7 @@ pub enum StoreError {
     },
     /// The database.
     #[error("the database did not answer as it should")]
-    Database(#[from] sqlx::Error),
+    Database(#[source] sqlx::Error),
 }
 
 /// SQLSTATE classes and codes after which the same call may succeed: connection trouble,
@@ -164,6 +184,13 @@ const TRANSIENT_CODES: [&str; 6] = ["08", "40", "53", "57", "55P03", "25006"];
 
 /// Those that say that the server itself is away: no connection, shut down, starting, recovering.
 const OUTAGE_CODES: [&str; 3] = ["08", "57P", "53300"];
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        writable::note(&error);
+        Self::Database(error)
+    }
+}
 
 impl StoreError {
     /// Whether repeating the same call later may succeed. Every call is safe to repeat.
@@ -182,7 +209,7 @@ impl StoreError {
                     | sqlx::Error::BeginFailed
                     | sqlx::Error::Protocol(_)
             ),
-            None => matches!(self, Self::Raced { .. }),
+            None => matches!(self, Self::Raced { .. } | Self::ClaimUnknown { .. }),
         }
     }
 

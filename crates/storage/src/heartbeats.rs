@@ -85,7 +85,8 @@ impl Store {
         for item in inventory {
             answer.verdicts.push(self.judge(session_id, item).await?);
         }
-        if inherits {
+        // In a freeze nothing is lost for certain; a later heartbeat asks again.
+        if inherits && self.freeze().await?.is_none() {
             answer.made_ready = self.lose_left_behind(session_id).await?;
         }
         Ok(answer)
@@ -119,6 +120,10 @@ impl Store {
         let claim = item.claim;
         let mut noted = self.note_progress(session_id, item).await?;
         if noted.is_none() && self.take_back(session_id, claim).await? {
+            noted = self.note_progress(session_id, item).await?;
+        }
+        // A database that is older than the fleet: the job goes on, or its worker ends it.
+        if noted.is_none() && self.meet_unknown(session_id, claim).await? == Some(true) {
             noted = self.note_progress(session_id, item).await?;
         }
         let Some(verdict) = noted else {
@@ -218,7 +223,7 @@ impl Store {
 
     /// Takes a suspect job from its worker for good.
     pub(crate) async fn lose_if_suspect(&self, job_id: JobId) -> Result<Changed, StoreError> {
-        let mut tx = self.main.begin().await?;
+        let mut tx = self.begin_leading().await?;
         let Some(loaded) = jobs::lock(&mut tx, job_id).await? else { return Ok(Changed::default()) };
         let suspect = loaded.job.state.kind() == StateKind::Suspect;
         let Some(lease) = loaded.job.state.lease().filter(|_| suspect) else { return Ok(Changed::default()) };

@@ -44,8 +44,9 @@ impl Store {
             claim_id,
             holder.claim.job_id.0,
         );
-        let attempt =
-            attempt.fetch_optional(&mut *tx).await?.ok_or_else(|| crate::claim::stale(holder.claim))?;
+        let Some(attempt) = attempt.fetch_optional(&mut *tx).await? else {
+            return Err(crate::claim::over_or_unknown(&mut tx, holder.claim).await?);
+        };
         let session = holder.session_id.0;
         if attempt.session_id != session && attempt.current_session_id != Some(session) {
             return Err(StoreError::SessionEnded { session_id: holder.session_id });

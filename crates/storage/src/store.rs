@@ -14,7 +14,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgConnection, PgPoolOptions},
 };
 
-use crate::StoreError;
+use crate::{StoreError, Term, writable};
 
 /// What every connection says first.
 const SETTINGS: [(&str, &str); 5] = [
@@ -49,7 +49,11 @@ impl Default for StoreOptions {
 pub struct Store {
     pub(crate) main: PgPool,
     pub(crate) heartbeats: PgPool,
+    /// Of one connection, for those who listen: it is theirs for as long.
+    pub(crate) listeners: PgPool,
     pub(crate) policy: RetryPolicy,
+    /// Bounds what a leader's transactions may do; see [`Store::under`].
+    pub(crate) term: Option<Term>,
 }
 
 impl Store {
@@ -72,12 +76,15 @@ impl Store {
             PgPoolOptions::new()
                 .max_connections(connections_max)
                 .acquire_timeout(ACQUIRE_WITHIN)
+                .before_acquire(|connection, _| Box::pin(writable::is_fit(connection)))
                 .connect_lazy_with(database.clone().application_name(name))
         };
         let store = Self {
             main: pool(options.connections_max, "selffer"),
             heartbeats: pool(options.heartbeat_connections_max, "selffer heartbeats"),
+            listeners: pool(1, "selffer notices"),
             policy: RetryPolicy::DEFAULT,
+            term: None,
         };
         store.ping().await?;
         Ok(store)
@@ -106,7 +113,8 @@ impl Store {
             .acquire_timeout(ACQUIRE_WITHIN)
             .connect_lazy_with(read_only.application_name("selffer check"));
         // Who only looks sends no heartbeats.
-        Ok(Self { heartbeats: main.clone(), main, policy: RetryPolicy::DEFAULT })
+        let (heartbeats, listeners) = (main.clone(), main.clone());
+        Ok(Self { main, heartbeats, listeners, policy: RetryPolicy::DEFAULT, term: None })
     }
 
     /// Whether the database answers.
@@ -144,6 +152,7 @@ impl Store {
 
     /// Closes all connections, after the calls under way.
     pub async fn close(&self) {
+        self.listeners.close().await;
         self.heartbeats.close().await;
         self.main.close().await;
     }

@@ -3,7 +3,8 @@
 //!
 //! Only the database's clock counts; bounds are parameters. Each call is safe at any time,
 //! by anyone, twice at once: every row is read again under its lock. When to call, and when
-//! rather not (the brake against mass expiry), is the coordinator's decision.
+//! rather not (the brake against mass expiry), is the coordinator's decision; under a term
+//! ([`Store::under`]) nothing happens once that has ended.
 
 use std::time::Duration;
 
@@ -73,7 +74,7 @@ impl Store {
     }
 
     async fn expire_session(&self, session_id: SessionId, ttl: Duration) -> Result<u32, StoreError> {
-        let mut tx = self.main.begin().await?;
+        let mut tx = self.begin_leading().await?;
         // Its heartbeat may have come since it was found.
         let expired = sqlx::query!(
             r#"UPDATE sessions
@@ -118,7 +119,7 @@ impl Store {
     }
 
     async fn time_out_confirmation(&self, job_id: JobId) -> Result<Changed, StoreError> {
-        let mut tx = self.main.begin().await?;
+        let mut tx = self.begin_leading().await?;
         let Some(loaded) = jobs::lock(&mut tx, job_id).await? else { return Ok(Changed::default()) };
         let leased = loaded.job.state.kind() == StateKind::Leased;
         let Some(lease) = loaded.job.state.lease().filter(|_| leased) else { return Ok(Changed::default()) };
@@ -178,7 +179,7 @@ impl Store {
     }
 
     async fn suspect_if_running(&self, job_id: JobId) -> Result<(), StoreError> {
-        let mut tx = self.main.begin().await?;
+        let mut tx = self.begin_leading().await?;
         let Some(loaded) = jobs::lock(&mut tx, job_id).await? else { return Ok(()) };
         let running = loaded.job.state.kind() == StateKind::Running;
         let Some(lease) = loaded.job.state.lease().filter(|_| running) else { return Ok(()) };
@@ -238,7 +239,7 @@ impl Store {
         job_id: JobId,
         condition: impl FnOnce(&Loaded) -> bool,
     ) -> Result<u32, StoreError> {
-        let mut tx = self.main.begin().await?;
+        let mut tx = self.begin_leading().await?;
         let loaded = jobs::lock(&mut tx, job_id).await?;
         let is_open = |loaded: &Loaded| !loaded.job.state.kind().is_terminal();
         let Some(loaded) = loaded.filter(is_open).filter(condition) else { return Ok(0) };

@@ -199,11 +199,21 @@ pub(super) async fn curves(
     Ok(())
 }
 
-/// I10: nobody works any more.
+/// I5, I10: nobody works any more, and nothing is withheld.
 pub(super) async fn leftovers(
     connection: &mut PgConnection,
     found: &mut Vec<Violation>,
 ) -> Result<(), StoreError> {
+    look_for!(
+        found,
+        connection,
+        "I5",
+        "the fleet is still frozen, since",
+        r#"SELECT NULL::uuid AS "job_id?", frozen_at::text AS "detail!"
+           FROM fleet
+           WHERE frozen_at IS NOT NULL
+           LIMIT $1"#
+    );
     look_for!(
         found,
         connection,

@@ -122,6 +122,7 @@ const BROKEN: [(&str, &str); 26] = [
         "UPDATE heartbeats SET last_at = now() - INTERVAL '1 hour'",
         "I10: a session lives, but was silent for more than ten minutes: node node1",
     ),
+    ("UPDATE fleet SET frozen_at = now()", "I5: the fleet is still frozen, since"),
 ];
 
 /// Both halves: one source has succeeded, the other is running with a checkpoint and a curve;

@@ -69,3 +69,32 @@ async fn many_programs_may_bring_the_tables_up_to_date_at_once() {
     assert!(db.studies().await.unwrap().is_empty());
     db.finish().await;
 }
+
+/// Fault 45: cut off in the middle, a migration leaves nothing behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_that_is_cut_off_leaves_nothing_half_done_and_the_next_start_does_it() {
+    let db = Db::fresh().await;
+    let mut raw = db.raw().await;
+    sqlx::raw_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public").execute(&mut raw).await.unwrap();
+    // Its last but one table is somebody else's for now, so the migration waits in the middle.
+    let mut other = db.raw().await;
+    sqlx::raw_sql("BEGIN; CREATE TABLE coordinators (nothing integer)").execute(&mut other).await.unwrap();
+    let few = StoreOptions { connections_max: 1, heartbeat_connections_max: 1 };
+    let cut_off = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let cutting = async {
+        while sqlx::query_scalar::<_, i64>(cut_off).fetch_one(&mut raw).await.unwrap() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let (answer, ()) = tokio::join!(Store::connect(db.options(), &few), cutting);
+
+    assert!(answer.as_ref().is_err_and(StoreError::is_transient), "{answer:?}");
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+    let half = "SELECT COUNT(*) FROM pg_tables WHERE tablename IN ('fleet', 'leaders', 'coordinators')";
+    assert_eq!(sqlx::query_scalar::<_, i64>(half).fetch_one(&mut raw).await.unwrap(), 0);
+    let store = Store::connect(db.options(), &few).await.unwrap();
+    store.ping().await.unwrap();
+    store.close().await;
+    db.finish().await;
+}

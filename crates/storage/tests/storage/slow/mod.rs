@@ -1,0 +1,3 @@
+//! What takes long: run by `make chaos`, not by `make test`.
+
+mod million;
