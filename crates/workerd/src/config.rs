@@ -74,7 +74,7 @@ pub struct WorkArguments {
     /// Train on this GPU, by CUDA index; may be repeated
     #[arg(long, value_name = "INDEX")]
     gpu: Vec<u32>,
-    /// Address of the coordinator
+    /// Address of the coordinator; several of one fleet with commas between them
     #[arg(long, env = "SELFFER_COORDINATOR", value_name = "URL", default_value = "http://127.0.0.1:7070")]
     coordinator: String,
     /// Name of this node; its workers are NAME/cpu0, NAME/gpu0 [default: the host's name]

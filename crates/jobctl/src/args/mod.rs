@@ -58,7 +58,7 @@ pub(crate) struct Arguments {
 /// What holds for every command.
 #[derive(Args, Debug)]
 pub(crate) struct CommonArgs {
-    /// Address of the coordinator
+    /// Address of the coordinator; several of one fleet with commas between them
     #[arg(
         long,
         global = true,

@@ -11,9 +11,8 @@ mod views;
 
 use std::{env, time::Duration};
 
-use selffer_proto::client::{Connection, TokenError, find_token};
-use tokio::net::TcpStream;
-use tonic::{Request, Response, Status, transport::Uri};
+use selffer_proto::client::{Addresses, Connection, TokenError, find_token};
+use tonic::{Request, Response, Status};
 
 pub(crate) use acts::Retry;
 pub(crate) use imports::ImportSelector;
@@ -28,8 +27,6 @@ use crate::{
     exit::{Exit, Failure},
 };
 
-/// How long a coordinator may take to accept a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long one question may take; an answer is at most a few MiB.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -48,7 +45,8 @@ impl Client {
     pub(crate) async fn connect(common: &CommonArgs) -> anyhow::Result<Self> {
         let address = common.coordinator.clone();
         // Whether anyone answers comes first: without a coordinator there is no token either.
-        reach(&address).await?;
+        let addresses = Addresses::parse(&address).map_err(|error| not_an_address(&error.address))?;
+        addresses.connect().await.map_err(|_| status::unreachable(&address))?;
         let token = find_token(common.token_file.as_deref(), |name| env::var_os(name))
             .map_err(|error| token_failure(&error))?;
         let connection = Connection::lazy(&address, &token).map_err(|_| not_an_address(&address))?;
@@ -85,18 +83,6 @@ impl Client {
 
     fn failure(&self, status: &Status) -> Failure {
         status::failure(status, &self.address)
-    }
-}
-
-async fn reach(address: &str) -> Result<(), Failure> {
-    let with_scheme = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
-    let uri: Uri = with_scheme.parse().map_err(|_| not_an_address(address))?;
-    let host = uri.host().ok_or_else(|| not_an_address(address))?.trim_matches(['[', ']']);
-    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
-    let connected = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect((host, port))).await;
-    match connected {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(_)) | Err(_) => Err(status::unreachable(address)),
     }
 }
 

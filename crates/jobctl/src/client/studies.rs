@@ -107,10 +107,11 @@ impl Client {
         Ok(convert::log(self.answer_or(answer, JOB_HINT)?))
     }
 
-    /// All workers.
-    pub(crate) async fn workers(&self) -> anyhow::Result<Vec<WorkerView>> {
+    /// All workers, and what concerns all of them; empty if nothing does.
+    pub(crate) async fn workers(&self) -> anyhow::Result<(Vec<WorkerView>, String)> {
         let answer = self.connection.studies().list_workers(self.request(v1::ListWorkersRequest {})).await;
-        Ok(self.answer(answer)?.workers.into_iter().map(convert::worker).collect())
+        let answer = self.answer(answer)?;
+        Ok((answer.workers.into_iter().map(convert::worker).collect(), answer.notice))
     }
 
     /// How fast each kind of device has trained each network.

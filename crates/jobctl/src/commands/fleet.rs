@@ -37,7 +37,7 @@ fn choose(measured: &[MeasuredSpeed], args: &FleetArgs, network: &str) -> Result
 
 /// Living workers of this kind; none where there are none.
 async fn living(client: &Client, device_kind: &str) -> anyhow::Result<Option<NonZeroU32>> {
-    let workers = client.workers().await?;
+    let (workers, _) = client.workers().await?;
     let living = workers.iter().filter(|worker| worker.alive && worker.device_kind == device_kind).count();
     Ok(u32::try_from(living).ok().and_then(NonZeroU32::new))
 }

@@ -92,7 +92,11 @@ fn trouble_cell(count: u32) -> Cell {
 }
 
 async fn workers(client: &Client, screen: &Screen) -> anyhow::Result<()> {
-    let records: Vec<WorkerRecord> = client.workers().await?.into_iter().map(Into::into).collect();
+    let (workers, notice) = client.workers().await?;
+    if !notice.is_empty() {
+        screen.note(&notice)?;
+    }
+    let records: Vec<WorkerRecord> = workers.into_iter().map(Into::into).collect();
     screen.list(&Listing {
         schema: "selffer.workers/v1",
         key: "workers",

@@ -4,6 +4,7 @@
 //! look-up of token files lives here too, because the token is part of the wire: it
 //! travels as `authorization: Bearer TOKEN` with every call.
 
+mod addresses;
 mod token;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
+pub use addresses::{AddressError, Addresses};
 pub use token::{TOKEN_FILE, Token, TokenError, find_token, per_user_token_file, token_file_candidates};
 
 use crate::v1::{
@@ -27,17 +29,6 @@ use crate::v1::{
 pub const COORDINATOR_DEFAULT: &str = "http://127.0.0.1:7070";
 /// The metadata key of the token.
 pub const AUTHORIZATION: &str = "authorization";
-
-/// An address that is none.
-#[derive(Debug, thiserror::Error)]
-#[error("{address:?} is not an address like {COORDINATOR_DEFAULT}")]
-pub struct AddressError {
-    /// As given.
-    pub address: String,
-    /// What the parser said.
-    #[source]
-    pub source: tonic::transport::Error,
-}
 
 /// Puts the token into every request.
 #[derive(Clone)]
@@ -56,29 +47,29 @@ impl Interceptor for Bearer {
 pub type AuthorizedChannel = InterceptedService<Channel, Bearer>;
 
 /// One connection to a coordinator, from which clients of its services are made. Cheap to
-/// clone; it reconnects by itself.
+/// clone; it reconnects by itself, to another coordinator of the fleet if it was told of several.
 #[derive(Clone)]
 pub struct Connection {
     channel: AuthorizedChannel,
 }
 
 impl Connection {
-    /// A connection that is made with the first call. Must be called within a tokio runtime.
+    /// A connection that is made with the first call, to one of the coordinators at these
+    /// [`Addresses`]. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// The address is none.
     pub fn lazy(address: &str, token: &Token) -> Result<Self, AddressError> {
-        let with_scheme =
-            if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
-        let endpoint = Endpoint::from_shared(with_scheme)
-            .map_err(|source| AddressError { address: address.to_owned(), source })?
-            .connect_timeout(Duration::from_secs(5))
-            .tcp_nodelay(true)
+        let addresses = Addresses::parse(address)?;
+        // What calls name as their host; no coordinator looks at it.
+        let endpoint = Endpoint::from_static(COORDINATOR_DEFAULT)
             .http2_keep_alive_interval(Duration::from_secs(15))
             .keep_alive_timeout(Duration::from_secs(15))
             .keep_alive_while_idle(true);
         let bearer = Bearer { header: token.header() };
-        Ok(Self { channel: InterceptedService::new(endpoint.connect_lazy(), bearer) })
+        let connector = tower::service_fn(move |_| addresses.clone().connect_for_tonic());
+        let channel = endpoint.connect_with_connector_lazy(connector);
+        Ok(Self { channel: InterceptedService::new(channel, bearer) })
     }
 
     /// A client of the study service.

@@ -99,7 +99,7 @@ async fn follow(client: &Client, screen: &Screen, study: &str, manner: Manner) -
 }
 
 async fn warn_without_workers(client: &Client, screen: &Screen) -> anyhow::Result<()> {
-    let workers = client.workers().await?;
+    let (workers, _) = client.workers().await?;
     if workers.iter().any(|worker| worker.alive) {
         return Ok(());
     }
