@@ -27,7 +27,7 @@ pub(crate) async fn run(config: &Config) -> Result<ExitCode> {
     let (store, server) = open(config, folder).await?;
     let checked = async {
         let mut problems: Vec<String> = store.violations().await?.iter().map(ToString::to_string).collect();
-        let chunks = ChunkStore::in_folder(&folder.join("store")).context("cannot use the chunk store")?;
+        let chunks = ChunkStore::in_folder(&config.store_folder()).context("cannot use the chunk store")?;
         let mut bytes = Bytes { chunks, seen: HashMap::new(), read: 0 };
         let artifacts = bytes.check_all(&store, &mut problems).await?;
         Ok::<_, anyhow::Error>((problems, artifacts, bytes))

@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
-use selffer_core::ids::Digest;
+use selffer_core::{election::Duty, ids::Digest, limits::LEADER_TERM_S};
 use selffer_storage::{Collection, StoreError};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -40,9 +40,13 @@ pub(crate) async fn run(coordinator: Arc<Coordinator>, stopping: CancellationTok
 
 async fn collect(coordinator: &Coordinator, grace: Duration, stopping: &CancellationToken) -> Result<()> {
     let store = &coordinator.store;
-    let abandoned = store.drop_abandoned_checkpoints(grace).await?;
+    let term = Duration::from_secs(LEADER_TERM_S);
+    let Some(leading) = store.lead(Duty::Collect, coordinator.id, term).await? else { return Ok(()) };
+    let abandoned = store.under(leading).drop_abandoned_checkpoints(grace).await?;
     let (mut chunks, mut bytes) = (0_u64, 0_u64);
-    while let Some(collection) = store.collect(grace).await? {
+    // A round may take as long as a term: each begins by renewing it.
+    while let Some(leading) = store.lead(Duty::Collect, coordinator.id, term).await? {
+        let Some(collection) = store.under(leading).collect(grace).await? else { break };
         let freed = remove(coordinator, collection).await?;
         (chunks, bytes) = (chunks + freed.0, bytes + freed.1);
         if stopping.is_cancelled() {

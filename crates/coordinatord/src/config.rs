@@ -39,7 +39,20 @@ pub(crate) struct Config {
     #[arg(long)]
     pub(crate) insecure: bool,
 
-    /// Use this PostgreSQL instead of a private one.
+    /// Folder of the chunk store [default: `store` in the data folder].
+    ///
+    /// Coordinators that share a database (--database-url) share it too.
+    #[arg(long, global = true, env = "SELFFER_STORE", value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
+
+    /// File with the token to ask for, instead of the data folder's own.
+    ///
+    /// Coordinators of one fleet have the same.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+
+    /// Use this PostgreSQL instead of a private one. Several coordinators may use it at once, if
+    /// they share the chunk store (--store) and the token (--token-file).
     #[arg(long, global = true, env = "SELFFER_DATABASE_URL", hide_env_values = true, value_name = "URL")]
     pub(crate) database_url: Option<String>,
 
@@ -139,7 +152,18 @@ impl Config {
                 timing.heartbeat_interval
             );
         }
+        if self.store.is_some() && self.database_url.is_none() {
+            bail!(
+                "--store names a chunk store outside of the data folder, but the private PostgreSQL is of the \
+                 data folder alone: name the database that belongs to the store with --database-url"
+            );
+        }
         self.check_addresses()
+    }
+
+    /// Where the chunks are.
+    pub(crate) fn store_folder(&self) -> PathBuf {
+        self.store.clone().unwrap_or_else(|| self.data_dir.join("store"))
     }
 
     fn check_addresses(&self) -> Result<()> {

@@ -3,13 +3,15 @@
 use std::{future::Future, sync::Arc};
 
 use selffer_artifacts::ChunkStore;
+use selffer_core::ids::CoordinatorId;
 use selffer_storage::Store;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::Status;
 
 use crate::{
-    config::Timing, dispatcher::DispatcherHandle, heartbeat_pace::HeartbeatPace, pack_rooms::PackRooms,
+    ambient, config::Timing, dispatcher::DispatcherHandle, heartbeat_pace::HeartbeatPace,
+    pack_rooms::PackRooms,
 };
 
 /// Chunks that are received at a time; each is held in memory, 8 MiB at most.
@@ -17,6 +19,8 @@ const CHUNK_UPLOADS_AT_A_TIME: usize = 32;
 
 /// One coordinator, shared by all that serves in it.
 pub(crate) struct Coordinator {
+    /// Who it is among the coordinators of its database.
+    pub(crate) id: CoordinatorId,
     /// The state.
     pub(crate) store: Store,
     /// The bytes.
@@ -47,6 +51,7 @@ impl Coordinator {
         stopping: CancellationToken,
     ) -> Arc<Self> {
         Arc::new(Self {
+            id: ambient::coordinator_id(),
             store,
             chunks,
             dispatcher,

@@ -30,29 +30,29 @@ pub(crate) struct DataFolder {
 }
 
 impl DataFolder {
-    /// Opens the folder, or makes it.
+    /// Opens the folder, or makes it. The token is the one in `token_file`, else its own.
     ///
     /// # Errors
     /// It is of another version, in use, or cannot be read or written.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path, token_file: Option<&Path>) -> Result<Self> {
         let at = || format!("cannot use the data folder {}", path.display());
         // Private: the token and everybody's results are in it.
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(at)?;
         let path = path.canonicalize().with_context(at)?;
         let lock = lock(&path)?;
         check_format(&path)?;
-        let token = read_or_mint_token(&path.join(TOKEN_FILE))?;
+        let token = match token_file {
+            Some(file) => {
+                read_token(file)?.with_context(|| format!("there is no token file {}", file.display()))?
+            }
+            None => read_or_mint_token(&path.join(TOKEN_FILE))?,
+        };
         Ok(Self { path, token, _lock: lock })
     }
 
     /// Where it is, absolute.
     pub(crate) fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Where the chunks are.
-    pub(crate) fn store(&self) -> PathBuf {
-        self.path.join("store")
     }
 
     /// What workers and people must show.
@@ -114,18 +114,24 @@ fn check_format(folder: &Path) -> Result<()> {
 }
 
 fn read_or_mint_token(path: &Path) -> Result<Token> {
+    if let Some(token) = read_token(path)? {
+        return Ok(token);
+    }
+    let text = hex::encode(ambient::secret_bytes());
+    write_private(path, &text).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(Token::parse(&text).expect("32 bytes in hexadecimal are a token"))
+}
+
+fn read_token(path: &Path) -> Result<Option<Token>> {
     match fs::read_to_string(path) {
         Ok(text) => {
             refuse_if_others_can_read(path)?;
-            Token::parse(&text).with_context(|| {
+            let token = Token::parse(&text).with_context(|| {
                 format!("{} holds no token; remove it and a new one is made", path.display())
-            })
+            })?;
+            Ok(Some(token))
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let text = hex::encode(ambient::secret_bytes());
-            write_private(path, &text).with_context(|| format!("cannot write {}", path.display()))?;
-            Ok(Token::parse(&text).expect("32 bytes in hexadecimal are a token"))
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
 }
@@ -166,8 +172,8 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("data");
 
-        let first = DataFolder::open(&path).unwrap().token().clone();
-        let again = DataFolder::open(&path).unwrap().token().clone();
+        let first = DataFolder::open(&path, None).unwrap().token().clone();
+        let again = DataFolder::open(&path, None).unwrap().token().clone();
 
         assert_eq!(first, again);
         let mode = fs::metadata(path.join("token")).unwrap().permissions().mode();
@@ -177,13 +183,13 @@ mod tests {
     #[test]
     fn a_second_coordinator_is_kept_out_until_the_first_ends() {
         let parent = tempfile::tempdir().unwrap();
-        let first = DataFolder::open(parent.path()).unwrap();
+        let first = DataFolder::open(parent.path(), None).unwrap();
 
-        let error = DataFolder::open(parent.path()).unwrap_err().to_string();
+        let error = DataFolder::open(parent.path(), None).unwrap_err().to_string();
 
         assert!(error.starts_with("another coordinator is running on the data folder"), "{error}");
         drop(first);
-        DataFolder::open(parent.path()).unwrap();
+        DataFolder::open(parent.path(), None).unwrap();
     }
 
     #[test]
@@ -191,7 +197,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         fs::write(parent.path().join("FORMAT"), "selffer-data 99\n").unwrap();
 
-        let error = DataFolder::open(parent.path()).unwrap_err().to_string();
+        let error = DataFolder::open(parent.path(), None).unwrap_err().to_string();
 
         assert!(error.contains("\"selffer-data 99\"") && error.contains("\"selffer-data 1\""), "{error}");
         assert!(!parent.path().join("token").exists());
@@ -200,10 +206,10 @@ mod tests {
     #[test]
     fn a_token_that_others_can_read_is_refused() {
         let parent = tempfile::tempdir().unwrap();
-        drop(DataFolder::open(parent.path()).unwrap());
+        drop(DataFolder::open(parent.path(), None).unwrap());
         fs::set_permissions(parent.path().join("token"), fs::Permissions::from_mode(0o644)).unwrap();
 
-        let error = DataFolder::open(parent.path()).unwrap_err().to_string();
+        let error = DataFolder::open(parent.path(), None).unwrap_err().to_string();
 
         assert!(error.contains("mode 644"), "{error}");
     }

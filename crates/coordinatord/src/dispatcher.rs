@@ -56,6 +56,7 @@ pub(crate) type Granted = Result<Option<Assignment>, StoreError>;
 pub(crate) struct DispatcherHandle {
     queue: mpsc::Sender<Waiting>,
     wake: Arc<Notify>,
+    woken: Arc<Notify>,
 }
 
 /// The dispatcher's own end, to be given to [`run`].
@@ -76,13 +77,25 @@ struct Waiting {
 pub(crate) fn channel() -> (DispatcherHandle, DispatcherQueue) {
     let (sender, queue) = mpsc::channel(QUEUE_MAX);
     let wake = Arc::new(Notify::new());
-    (DispatcherHandle { queue: sender, wake: Arc::clone(&wake) }, DispatcherQueue { queue, wake })
+    let handle = DispatcherHandle { queue: sender, wake: Arc::clone(&wake), woken: Arc::default() };
+    (handle, DispatcherQueue { queue, wake })
 }
 
 impl DispatcherHandle {
-    /// Some job may have become ready.
+    /// Some job may have become ready, by something that was done here.
     pub(crate) fn wake(&self) {
         self.wake.notify_one();
+        self.woken.notify_one();
+    }
+
+    /// Some job may have become ready, as another coordinator says.
+    pub(crate) fn wake_as_told(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Waits until [`Self::wake`] was called since the last time.
+    pub(crate) async fn woken(&self) {
+        self.woken.notified().await;
     }
 
     /// Waits for a job. None when there was none in time, or the program ends.

@@ -6,6 +6,7 @@
 
 mod ambient;
 mod auth;
+mod belonging;
 mod check;
 mod collector;
 mod config;
@@ -16,6 +17,7 @@ mod database;
 mod dispatcher;
 mod grpc;
 mod heartbeat_pace;
+mod neighbours;
 mod outage;
 mod pack_rooms;
 mod sentence;

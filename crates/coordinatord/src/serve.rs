@@ -10,6 +10,8 @@ use std::{
 
 use anyhow::{Context, Result, anyhow};
 use selffer_artifacts::ChunkStore;
+use selffer_core::limits::COORDINATOR_SILENT_S;
+use selffer_storage::Store;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -18,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
-    collector, config::Config, coordinator::Coordinator, dashboard, data_folder::DataFolder,
-    database::Database, dispatcher, grpc, sweeper,
+    belonging, collector, config::Config, coordinator::Coordinator, dashboard, data_folder::DataFolder,
+    database::Database, dispatcher, grpc, neighbours, outage, sweeper,
 };
 
 /// How long open calls may take to end after a signal; longer ones are cut off, which every
@@ -33,16 +35,43 @@ const END_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) async fn run(config: Config) -> Result<()> {
     let stopping = CancellationToken::new();
     stop_on_signal(stopping.clone())?;
-    let folder = DataFolder::open(&config.data_dir)?;
+    let folder = DataFolder::open(&config.data_dir, config.token_file.as_deref())?;
     // Both ports before the database: a taken one is told at once.
     let listener = bind("--listen", config.listen).await?;
     let http_listener = bind("--http-listen", config.http_listen).await?;
-    let chunks = ChunkStore::in_folder(&folder.store()).context("cannot use the chunk store")?;
-    remove_leftovers(&chunks).await?;
-    let addresses = [listener.local_addr()?, http_listener.local_addr()?];
+    let chunks = ChunkStore::in_folder(&config.store_folder()).context("cannot use the chunk store")?;
     // From here on nothing may return early: the database must be closed.
     let database = Database::open(&config, &folder).await?;
-    announce(&config, &folder, &database, addresses);
+    let served = match take_up(database.store(), &chunks).await {
+        Ok(()) => serve(&config, &folder, &database, chunks, (listener, http_listener), stopping).await,
+        Err(error) => Err(error),
+    };
+    database.close().await;
+    info!("stopped");
+    served
+}
+
+/// Makes sure that database and chunk store are one fleet's, and tidies up if nobody else works
+/// with them.
+async fn take_up(store: &Store, chunks: &ChunkStore) -> Result<()> {
+    belonging::settle(store, chunks).await?;
+    if store.other_coordinators(None, Duration::from_secs(COORDINATOR_SILENT_S)).await? == 0 {
+        remove_leftovers(chunks).await?;
+    }
+    Ok(())
+}
+
+/// Serves until a signal or trouble ends it.
+async fn serve(
+    config: &Config,
+    folder: &DataFolder,
+    database: &Database,
+    chunks: ChunkStore,
+    (listener, http_listener): (TcpListener, TcpListener),
+    stopping: CancellationToken,
+) -> Result<()> {
+    let addresses = [listener.local_addr()?, http_listener.local_addr()?];
+    announce(config, folder, database, addresses);
 
     let (handle, queue) = dispatcher::channel();
     let store = database.store().clone();
@@ -50,6 +79,9 @@ pub(crate) async fn run(config: Config) -> Result<()> {
     let dispatch = tokio::spawn(dispatcher::run(store, queue, stopping.clone()));
     let sweep = tokio::spawn(sweeper::run(Arc::clone(&coordinator), stopping.clone()));
     let collect = tokio::spawn(collector::run(Arc::clone(&coordinator), stopping.clone()));
+    // A private PostgreSQL has one coordinator: its data folder is locked.
+    let neighbours = config.database_url.is_some();
+    let neighbours = neighbours.then(|| tokio::spawn(neighbours::run(Arc::clone(&coordinator))));
     let http = tokio::spawn(dashboard::serve(Arc::clone(&coordinator), http_listener));
     let rpc = grpc::serve(Arc::clone(&coordinator), folder.token().clone(), listener);
 
@@ -59,12 +91,16 @@ pub(crate) async fn run(config: Config) -> Result<()> {
     let rest = async {
         coordinator.finish_acts().await;
         let _ = tokio::join!(dispatch, sweep, collect, http);
+        if let Some(neighbours) = neighbours {
+            let _ = neighbours.await;
+        }
+        if let Err(error) = coordinator.store.retire_coordinator(coordinator.id).await {
+            outage::note(&error, "the lead could not be given up; it ends by itself");
+        }
     };
     if tokio::time::timeout(END_WITHIN, rest).await.is_err() {
         warn!("some work did not end in time and is cut off; it is repeated or taken back later");
     }
-    database.close().await;
-    info!("stopped");
     served
 }
 

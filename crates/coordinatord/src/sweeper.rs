@@ -2,7 +2,8 @@
 //! and jobs that outlived their cancellation.
 //!
 //! It decides only *when*; each sweep is one guarded statement of the store that is safe at
-//! any time. The [`Brake`] keeps it from taking an outage of ours for a death of theirs.
+//! any time. Of several coordinators one sweeps, whose term the database knows; nothing happens
+//! while the fleet is frozen. The [`Brake`] keeps it from taking an outage of ours for a death of theirs.
 
 mod brake;
 
@@ -11,15 +12,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-use selffer_storage::StoreError;
+use chrono::{DateTime, Utc};
+use selffer_core::{
+    election::Duty,
+    limits::LEADER_TERM_S,
+    rollback::{self, Freeze, FreezeBounds},
+};
+use selffer_storage::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 use self::brake::{Brake, Sight};
 use crate::{coordinator::Coordinator, outage};
 
 /// The longest pause between two sweeps.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
+/// How long it leads without renewing that.
+const TERM: Duration = Duration::from_secs(LEADER_TERM_S);
 
 /// Sweeps until `stopping`.
 pub(crate) async fn run(coordinator: Arc<Coordinator>, stopping: CancellationToken) {
@@ -32,29 +41,45 @@ pub(crate) async fn run(coordinator: Arc<Coordinator>, stopping: CancellationTok
             () = stopping.cancelled() => return,
             _ = pause.tick() => {}
         }
-        if let Err(error) = sweep(&coordinator, &mut brake).await {
-            brake.disturbed(Instant::now());
-            outage::note(&error, "sweep did not go through; nothing expires for a while");
+        match sweep(&coordinator, &mut brake).await {
+            Ok(()) => {}
+            Err(StoreError::TermEnded { .. }) => {
+                brake.disturbed(Instant::now());
+                info!("the term ended in the middle of a sweep; the rest was left to the next leader");
+            }
+            Err(error) => {
+                brake.disturbed(Instant::now());
+                outage::note(&error, "sweep did not go through; nothing expires for a while");
+            }
         }
     }
 }
 
 async fn sweep(coordinator: &Coordinator, brake: &mut Brake) -> Result<(), StoreError> {
     let timing = &coordinator.timing;
-    let store = &coordinator.store;
-    let database_now = store.now().await?;
+    let database_now = coordinator.store.now().await?;
     outage::is_over();
+    if let Some(freeze) = coordinator.store.freeze().await? {
+        brake.disturbed(Instant::now());
+        return thaw_if_over(coordinator, freeze, database_now).await;
+    }
+    let liveness = coordinator.store.session_liveness(timing.session_ttl).await?;
+    // Also by those who do not lead: who takes over has watched for as long.
+    let sight = Sight { database_now, live: liveness.live, silent: liveness.silent };
+    let allowed = brake.allows(sight, Instant::now());
+    let Some(term) = coordinator.store.lead(Duty::Sweep, coordinator.id, TERM).await? else { return Ok(()) };
+    let store = coordinator.store.under(term);
     // What a person said is not a matter of silence, so the brake does not hold it.
     let ended = store.end_withdrawn(timing.cancel_within).await? + store.end_unwanted().await?;
     if ended > 0 {
         info!(ended, "jobs that nobody wants any more were ended");
         coordinator.changed();
     }
-    let liveness = store.session_liveness(timing.session_ttl).await?;
-    let sight = Sight { database_now, live: liveness.live, silent: liveness.silent };
-    if !brake.allows(sight, Instant::now()) {
-        return Ok(());
-    }
+    if allowed { expire(coordinator, &store).await } else { Ok(()) }
+}
+
+async fn expire(coordinator: &Coordinator, store: &Store) -> Result<(), StoreError> {
+    let timing = &coordinator.timing;
     let suspect = store.expire_sessions(timing.session_ttl).await?;
     let unconfirmed = store.time_out_confirmations(timing.confirm_within).await?;
     let lost = store.lose_workers(timing.lost_after).await?;
@@ -63,6 +88,25 @@ async fn sweep(coordinator: &Coordinator, brake: &mut Brake) -> Result<(), Store
         info!(suspect, unconfirmed, lost, unlisted, "jobs changed state because their workers are silent");
         coordinator.dispatcher.wake();
         coordinator.changed();
+    }
+    Ok(())
+}
+
+/// The database is older than the fleet: everybody is heard before anything else happens.
+async fn thaw_if_over(
+    coordinator: &Coordinator,
+    freeze: Freeze,
+    database_now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let timing = &coordinator.timing;
+    let bounds = FreezeBounds { least: timing.session_ttl, most: timing.lost_after };
+    if rollback::is_over(freeze, bounds, database_now) && coordinator.store.thaw(freeze).await? {
+        let divergences = coordinator.store.divergences().await?;
+        let here = divergences.iter().filter(|found| found.found_at >= freeze.since);
+        let (adopted, refused): (Vec<_>, Vec<_>) = here.partition(|divergence| divergence.adopted);
+        let (adopted, refused, unheard) = (adopted.len(), refused.len(), freeze.unheard);
+        warn!(adopted, refused, unheard, "the database was rolled back; its fleet goes on");
+        coordinator.dispatcher.wake();
     }
     Ok(())
 }

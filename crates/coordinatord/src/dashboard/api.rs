@@ -8,8 +8,8 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use chrono::SecondsFormat;
-use selffer_storage::{JobSummary, PackRow, StoreError, StudySummary, WorkerRow};
+use chrono::{DateTime, SecondsFormat, Utc};
+use selffer_storage::{Divergence, JobSummary, PackRow, StoreError, StudySummary, WorkerRow};
 use serde_json::{Value, json};
 
 use super::pages::phase_word;
@@ -65,10 +65,33 @@ pub(super) async fn packs(State(coordinator): State<Arc<Coordinator>>) -> Respon
 
 /// `/api/health`: whether the database answers, and whether something is stuck in it.
 pub(super) async fn health(State(coordinator): State<Arc<Coordinator>>) -> Response {
-    let open = coordinator.store.transactions_left_open().await;
-    answer(open.map(
-        |open| json!({"schema": "selffer.api.health/v1", "database": "ok", "transactions_left_open": open}),
-    ))
+    let read = async {
+        let store = &coordinator.store;
+        let divergences: Vec<Value> = store.divergences().await?.iter().map(divergence_json).collect();
+        Ok(json!({
+            "schema": "selffer.api.health/v1",
+            "database": "ok",
+            "transactions_left_open": store.transactions_left_open().await?,
+            "frozen_since": store.freeze().await?.map(|freeze| iso(freeze.since)),
+            "divergences": divergences,
+        }))
+    };
+    answer(read.await)
+}
+
+fn divergence_json(divergence: &Divergence) -> Value {
+    json!({
+        "job": divergence.name,
+        "job_id": divergence.job_id.to_string(),
+        "node": divergence.node,
+        "adopted": divergence.adopted,
+        "detail": divergence.detail,
+        "found_at": iso(divergence.found_at),
+    })
+}
+
+fn iso(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 fn answer(value: Result<Value, StoreError>) -> Response {
@@ -95,7 +118,7 @@ fn study_json(study: &StudySummary, pace: Pace) -> Value {
         "dataset": study.dataset,
         "pack": study.pack,
         "network": study.network,
-        "created_at": study.created_at.to_rfc3339_opts(SecondsFormat::Millis, true),
+        "created_at": iso(study.created_at),
         "jobs": study.jobs(),
         "counts": counts,
         "work_total": study.work_total,
@@ -105,7 +128,7 @@ fn study_json(study: &StudySummary, pace: Pace) -> Value {
         "ended": study.has_ended(),
         "interest": study.interest,
         "interest_reason": some_text(&study.interest_reason),
-        "interest_since": study.interest_since.to_rfc3339_opts(SecondsFormat::Millis, true),
+        "interest_since": iso(study.interest_since),
         "priority": study.priority,
     })
 }

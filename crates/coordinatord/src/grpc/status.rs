@@ -25,9 +25,10 @@ pub(super) fn bad_manifest(error: &ManifestError) -> Status {
 pub(super) fn of_store(failure: &StoreError) -> Status {
     let code = match failure {
         StoreError::StaleClaim { .. } => Code::Aborted,
-        StoreError::SessionSilent { .. } | StoreError::Raced { .. } | StoreError::ImportChanged { .. } => {
-            Code::Unavailable
-        }
+        StoreError::SessionSilent { .. }
+        | StoreError::ClaimUnknown { .. }
+        | StoreError::Raced { .. }
+        | StoreError::ImportChanged { .. } => Code::Unavailable,
         StoreError::NotFound { .. } => Code::NotFound,
         StoreError::Ambiguous { .. } | StoreError::TooLarge { .. } => Code::InvalidArgument,
         StoreError::StudyConflict { .. }

@@ -133,7 +133,9 @@ impl StudyService for Service {
         principal(&request)?;
         let rows = self.coordinator.store.workers().await.map_err(|error| of_store(&error))?;
         let workers = rows.into_iter().map(summaries::worker).collect();
-        Ok(Response::new(v1::ListWorkersResponse { workers }))
+        let freeze = self.coordinator.store.freeze().await.map_err(|error| of_store(&error))?;
+        let notice = freeze.map_or_else(String::new, |freeze| summaries::freeze_notice(&freeze));
+        Ok(Response::new(v1::ListWorkersResponse { workers, notice }))
     }
 
     async fn list_device_speeds(

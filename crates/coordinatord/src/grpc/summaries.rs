@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
+use chrono::SecondsFormat;
 use selffer_core::{
     ids::{CheckpointId, JobId},
     job::StateKind,
     limits::PAGE_ROWS_MAX,
     outcome::JobResult,
+    rollback::Freeze,
     spec::{Half, ImagesPerClass},
 };
 use selffer_proto::{convert, v1};
@@ -163,4 +165,14 @@ pub(super) fn worker(row: WorkerRow) -> v1::WorkerSummary {
         images_per_s: row.images_per_s,
         version: row.version,
     }
+}
+
+/// What people are told while the fleet is frozen.
+pub(super) fn freeze_notice(freeze: &Freeze) -> String {
+    format!(
+        "the database was rolled back, as a worker's claim showed at {}: nothing is handed out until all \
+         workers were heard ({} sessions were not yet); /api/health lists what came of it",
+        freeze.since.to_rfc3339_opts(SecondsFormat::Secs, true),
+        freeze.unheard
+    )
 }

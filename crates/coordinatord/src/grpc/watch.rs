@@ -1,15 +1,17 @@
 //! Watching a study: all of it, then what changed, at most once a second.
 //!
 //! The stream compares what it reads with what it sent, so it misses nothing and buffers
-//! nothing: a slow client gets the newest state when it is ready for it.
+//! nothing: a slow client gets the newest state when it is ready for it. One that does not read
+//! at all is dropped; where it goes on is the state itself, which the first message has whole.
 
 use std::{collections::HashMap, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::Stream;
 use selffer_proto::v1;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
+use tracing::info;
 
 use super::{Service, jobs::fitting, status::of_store, summaries};
 use crate::coordinator::Coordinator;
@@ -18,6 +20,8 @@ use crate::coordinator::Coordinator;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The longest time between two looks while no change is heard of: rates and times left move.
 const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(5);
+/// How long a client may leave what was sent unread; then it must watch again.
+const READ_WITHIN: Duration = Duration::from_secs(30);
 
 pub(super) type WatchStream = Pin<Box<dyn Stream<Item = Result<v1::WatchStudyResponse, Status>> + Send>>;
 
@@ -32,8 +36,8 @@ impl Service {
             let mut watcher =
                 Watcher { coordinator, study: study.name.to_string(), sent: HashMap::new(), sender };
             if let Err(status) = watcher.run().await {
-                // The client may be gone.
-                let _ = watcher.sender.send(Err(status)).await;
+                // The client may be gone, or not read.
+                let _ = timeout(LOOK_EVERY, watcher.sender.send(Err(status))).await;
             }
         });
         Ok(Box::pin(ReceiverStream::new(receiver)))
@@ -90,20 +94,30 @@ impl Watcher {
         }
         let ended = study.has_ended();
         let summary = summaries::study(&study, pace);
-        self.send(&summary, changed, ended).await;
+        self.send(&summary, changed, ended).await?;
         Ok(ended)
     }
 
     /// One message, or several where one cannot hold all jobs; only the last says `ended`.
-    async fn send(&self, study: &v1::StudySummary, mut jobs: Vec<v1::JobSummary>, ended: bool) {
+    async fn send(
+        &self,
+        study: &v1::StudySummary,
+        mut jobs: Vec<v1::JobSummary>,
+        ended: bool,
+    ) -> Result<(), Status> {
         loop {
             let rest = jobs.split_off(fitting(&jobs));
             let is_last = rest.is_empty();
             let message =
                 v1::WatchStudyResponse { study: Some(study.clone()), jobs, ended: ended && is_last };
-            // A client that went away is noticed by the caller.
-            if self.sender.send(Ok(message)).await.is_err() || is_last {
-                return;
+            match timeout(READ_WITHIN, self.sender.send(Ok(message))).await {
+                Ok(Ok(())) if !is_last => {}
+                // A client that went away is noticed by the caller.
+                Ok(_) => return Ok(()),
+                Err(_) => {
+                    info!(study = self.study, "a client that does not read was dropped; it may watch again");
+                    return Err(Status::resource_exhausted("the watch was not read in time; watch again"));
+                }
             }
             jobs = rest;
         }

@@ -17,7 +17,7 @@ const HANG_UPS: u64 = 3_000;
 const DELAY_MAX_US: u64 = 4_000;
 
 /// One call that begins a transaction, or waits; what it answers does not matter here.
-async fn call(connection: &Connection, session_id: &str, number: u64) {
+pub(crate) async fn call(connection: &Connection, session_id: &str, number: u64) {
     let session_id = session_id.to_owned();
     let claim = v1::JobClaim {
         job_id: uuid::Uuid::from_u128(u128::from(number)).to_string(),

@@ -42,6 +42,7 @@ pub(crate) fn command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_coordinatord"));
     command
         .env_remove("SELFFER_DATABASE_URL")
+        .env_remove("SELFFER_STORE")
         .env("XDG_STATE_HOME", folder.join("state"))
         .args(["--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"])
         .args(["--heartbeat-interval", "500ms", "--session-ttl", "3s"])
@@ -60,8 +61,15 @@ impl Server {
 
     /// A coordinator on this folder.
     pub(crate) fn start_in(folder: TempDir) -> Self {
-        let log = fs::File::create(folder.path().join("log")).unwrap();
-        let mut child = command(folder.path()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        Self::start_as(folder, |_| {})
+    }
+
+    /// A coordinator on this folder, told more.
+    pub(crate) fn start_as(folder: TempDir, told: impl FnOnce(&mut Command)) -> Self {
+        let log = fs::File::options().create(true).append(true).open(folder.path().join("log")).unwrap();
+        let mut command = command(folder.path());
+        told(&mut command);
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let mut after = |word: &str| {
             let line = lines.find(|line| line.trim_start().starts_with(word));
@@ -129,9 +137,20 @@ impl Server {
         log_of(self.folder.path())
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id() as i32)
+    }
+
     /// Sends SIGTERM and waits.
     pub(crate) fn stop(mut self) -> ExitStatus {
         self.terminate()
+    }
+
+    /// Stops it in good order, with its database, and gives the folder back.
+    pub(crate) fn stop_and_keep(mut self) -> TempDir {
+        assert!(self.terminate().success());
+        std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap())
     }
 
     /// Where its database is.
@@ -150,8 +169,9 @@ impl Server {
         if let Some(status) = self.child.try_wait().unwrap() {
             return status;
         }
-        let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        nix::sys::signal::kill(self.pid(), nix::sys::signal::Signal::SIGTERM).unwrap();
+        // A test that broke off may have left it stopped.
+        nix::sys::signal::kill(self.pid(), nix::sys::signal::Signal::SIGCONT).unwrap();
         self.child.wait().unwrap()
     }
 }

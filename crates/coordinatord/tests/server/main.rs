@@ -12,14 +12,27 @@ mod acts;
 mod check;
 mod checkpoints;
 mod dashboard;
+mod external;
 mod flow;
 mod hang_ups;
 mod harness;
 mod imports;
+mod kills;
+mod neighbours;
 mod outages;
 mod packs;
 mod proofs;
+mod rollback;
+mod slow;
 mod stale;
 mod start;
 mod tokens;
 mod worker;
+
+// What the tests of the three programs together use too.
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../../../tests/proxy.rs"]
+mod proxy;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../../../tests/wait.rs"]
+mod wait;
