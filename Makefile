@@ -1,11 +1,12 @@
 # The two commands of a newcomer, and what the maintainers run. Each target sets up what it
 # needs and says so; see CONTRIBUTING.md.
 
-.PHONY: demo test check sqlx bench fuzz help
+.PHONY: demo test chaos check sqlx bench fuzz help
 
 help:
 	@echo "make demo    the paper's experiment on real images, on this machine, start to end"
-	@echo "make test    every test"
+	@echo "make test    every test, but those that take long"
+	@echo "make chaos   those that take long: killed, cut off, full disks, a million jobs"
 	@echo "make check   format and clippy"
 	@echo "make sqlx    refresh the checked queries in .sqlx/ after a change to SQL"
 	@echo "make bench   the measurements in bench/"
@@ -16,6 +17,9 @@ demo:
 
 test:
 	@deploy/dev/test
+
+chaos:
+	@deploy/dev/chaos
 
 check:
 	cargo fmt --all --check

@@ -6,7 +6,7 @@
 mod victims;
 
 use std::{
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -18,6 +18,7 @@ use tempfile::TempDir;
 use crate::{
     person::Person,
     process::{Printed, Process, program},
+    proxy::Proxy,
     schedule::Victim,
     wait,
 };
@@ -114,6 +115,26 @@ impl Fleet {
         let process = Process::start(command, self.path(&format!("{name}.log")));
         self.workers.push(process);
         self.workers.last_mut().expect("just pushed")
+    }
+
+    /// Starts a CPU worker of this name that reaches the coordinator through `proxy`.
+    pub fn start_worker_through(&mut self, proxy: &Proxy, name: &str, threads: usize) -> &mut Process {
+        let person = Person::new(self.folder.path(), proxy.url());
+        let person = std::mem::replace(&mut self.person, person);
+        self.start_worker(name, threads);
+        self.person = person;
+        self.workers.last_mut().expect("just started")
+    }
+
+    /// From now on its person and its workers know the coordinators at these addresses.
+    pub fn use_coordinators(&mut self, addresses: &str) {
+        self.person = Person::new(self.folder.path(), addresses.to_owned());
+    }
+
+    /// A proxy in front of the coordinator.
+    #[must_use]
+    pub fn proxy(&self) -> Proxy {
+        Proxy::start(SocketAddr::from(([127, 0, 0, 1], self.grpc_port)))
     }
 
     /// Somebody who uses this fleet.

@@ -1,5 +1,5 @@
 //! What the system tests share: a fleet of the real programs in a folder of its own, ways to
-//! kill them and to have them started again, what must hold whatever happened, a small image
+//! kill them, to have them started again and to cut them off, what must hold whatever happened, a small image
 //! set, and waiting for conditions.
 
 pub mod fleet;
@@ -9,6 +9,7 @@ pub mod keeper;
 pub mod machine;
 pub mod person;
 pub mod process;
+pub mod proxy;
 pub mod schedule;
 pub mod sight;
 pub mod uploads;

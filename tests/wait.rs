@@ -33,6 +33,11 @@ pub fn moment(after: Duration) {
     closely(after, || false);
 }
 
+/// A moment that is part of what a test sets up, within a task: the delay of a slow network.
+pub async fn later(after: Duration) {
+    tokio::time::sleep(after).await;
+}
+
 fn poll(every: Duration, deadline: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let started = Instant::now();
     while !condition() {

@@ -163,7 +163,9 @@ impl Fleet {
         }
     }
 
-    fn cluster(&self) -> PathBuf {
+    /// The private database's files.
+    #[must_use]
+    pub fn cluster(&self) -> PathBuf {
         let link = self.data_folder().join("postgres");
         fs::read_link(&link).unwrap_or(link).join("cluster")
     }

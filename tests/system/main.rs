@@ -15,6 +15,7 @@ mod placement;
 mod reclaim;
 mod reference;
 mod sharing;
+mod slow;
 mod study;
 mod verify;
 mod zombies;

@@ -1,0 +1,5 @@
+//! What takes long: run by `make chaos`, not by `make test`.
+
+mod failover;
+mod partitions;
+mod rollback;
