@@ -32,6 +32,11 @@ impl Shared {
         Server::start_as(self.coordinators_folder(), |command| self.tell(command))
     }
 
+    /// One more, with the times that it has unless told otherwise.
+    pub(crate) fn patient_coordinator(&self) -> Server {
+        Server::start_patient(self.coordinators_folder(), |command| self.tell(command))
+    }
+
     /// A folder for one more coordinator, where it finds the token that all have.
     pub(crate) fn coordinators_folder(&self) -> TempDir {
         let folder = tempfile::tempdir().unwrap();

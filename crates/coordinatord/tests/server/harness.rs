@@ -37,17 +37,36 @@ pub(crate) struct Server {
     pub(crate) http: String,
 }
 
+/// Session times with which a lost worker costs seconds.
+const SHORT: [&str; 12] = [
+    "--heartbeat-interval",
+    "500ms",
+    "--session-ttl",
+    "3s",
+    "--lost-after",
+    "4s",
+    "--confirm-within",
+    "2s",
+    "--cancel-within",
+    "2s",
+    "--keep-dropped",
+    "1s",
+];
+
 /// The command for a coordinator on this folder, whose user has no other state.
 pub(crate) fn command(folder: &Path) -> Command {
+    command_with(folder, &SHORT)
+}
+
+/// The same with other times.
+pub(crate) fn command_with(folder: &Path, times: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_coordinatord"));
     command
         .env_remove("SELFFER_DATABASE_URL")
         .env_remove("SELFFER_STORE")
         .env("XDG_STATE_HOME", folder.join("state"))
         .args(["--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"])
-        .args(["--heartbeat-interval", "500ms", "--session-ttl", "3s"])
-        .args(["--lost-after", "4s", "--confirm-within", "2s", "--cancel-within", "2s"])
-        .args(["--keep-dropped", "1s"])
+        .args(times)
         .arg("--data-dir")
         .arg(folder.join("data"));
     command
@@ -66,9 +85,20 @@ impl Server {
 
     /// A coordinator on this folder, told more.
     pub(crate) fn start_as(folder: TempDir, told: impl FnOnce(&mut Command)) -> Self {
-        let log = fs::File::options().create(true).append(true).open(folder.path().join("log")).unwrap();
         let mut command = command(folder.path());
         told(&mut command);
+        Self::start_command(folder, command)
+    }
+
+    /// A coordinator with the times that it has unless told otherwise: nothing expires soon.
+    pub(crate) fn start_patient(folder: TempDir, told: impl FnOnce(&mut Command)) -> Self {
+        let mut command = command_with(folder.path(), &[]);
+        told(&mut command);
+        Self::start_command(folder, command)
+    }
+
+    fn start_command(folder: TempDir, mut command: Command) -> Self {
+        let log = fs::File::options().create(true).append(true).open(folder.path().join("log")).unwrap();
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let mut after = |word: &str| {

@@ -7,6 +7,7 @@ use selffer_proto::{
     client::{Connection, Token},
     v1,
 };
+use tonic::{Code, Status};
 
 use crate::{
     external::Shared,
@@ -100,6 +101,8 @@ async fn work_starts_at_the_other_coordinator_also_when_its_notice_is_lost() {
     import_pack(&first.connection()).await;
     let (through_first, through_second) = (first.connection(), second.connection());
     let session = open_session(&through_second, 1, "node").await;
+    let (alive, of) = (through_second.clone(), session.clone());
+    let alive = tokio::spawn(async move { beat_on(&alive, &of).await });
     for round in 1..6_u8 {
         let (waiting, waiter) = (through_second.clone(), session.clone());
         let waiting = tokio::spawn(async move { claim(&waiting, &waiter, "node", round, 30_000).await });
@@ -122,8 +125,25 @@ async fn work_starts_at_the_other_coordinator_also_when_its_notice_is_lost() {
         through_second.workers().confirm(confirm).await.unwrap();
         holding.finish(150).await;
     }
+    assert!(!alive.is_finished(), "the session lived all the time");
+    alive.abort();
     drop((first, second));
     shared.stop().await;
+}
+
+/// Heartbeats, until one is refused.
+async fn beat_on(connection: &Connection, session_id: &str) -> Status {
+    let mut pace = tokio::time::interval(Duration::from_millis(250));
+    loop {
+        pace.tick().await;
+        let request = v1::HeartbeatRequest { session_id: session_id.into(), inventory: Vec::new() };
+        if let Err(status) = connection.workers().heartbeat(request).await {
+            // Cut off with everybody else: it beats again.
+            if status.code() != Code::Unavailable {
+                return status;
+            }
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
