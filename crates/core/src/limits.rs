@@ -31,6 +31,21 @@ pub const DISPATCH_SCAN_MS: u64 = 1_000;
 pub const CANDIDATES_MAX: usize = 256;
 /// How many workers one session may hold.
 pub const WORKERS_PER_SESSION_MAX: usize = 16;
+/// So many different jobs that end badly in a row on one worker without progress, within
+/// [`BLACK_HOLE_WITHIN_S`], are that worker's fault.
+pub const BLACK_HOLE_JOBS: usize = 5;
+/// See [`BLACK_HOLE_JOBS`], in seconds.
+pub const BLACK_HOLE_WITHIN_S: u64 = 600;
+/// So many different jobs under which a device broke, within [`BROKEN_DEVICE_WITHIN_S`].
+pub const BROKEN_DEVICE_JOBS: usize = 2;
+/// See [`BROKEN_DEVICE_JOBS`], in seconds; older endings are forgotten.
+pub const BROKEN_DEVICE_WITHIN_S: u64 = 24 * 3_600;
+/// So many different workers lost in a row while they ran one job are that job's fault.
+pub const POISON_WORKERS: usize = 2;
+/// Workers of different machines that are lost within this time were lost together, in seconds.
+pub const LOST_TOGETHER_S: u64 = 60;
+/// Networks of one study that may be at work at once, if that is limited.
+pub const PARALLEL_MAX: u32 = 1_000_000;
 /// Starts of one job, whatever the reasons.
 pub const ATTEMPTS_MAX: u32 = 50;
 
@@ -91,6 +106,7 @@ pub const PAGE_ROWS_MAX: usize = 10_000;
 
 const _: () = {
     assert!(SESSION_TTL_S >= 4 * HEARTBEAT_INTERVAL_S, "a lost heartbeat must not cost a lease");
+    assert!(BLACK_HOLE_WITHIN_S <= BROKEN_DEVICE_WITHIN_S, "what counts must not be forgotten");
     assert!(CANCEL_WITHIN_S >= 2 * HEARTBEAT_INTERVAL_S, "a worker must hear of a cancellation");
     assert!(LOST_AFTER_S >= 4 * SESSION_TTL_S / 2, "a worker must have time to come back");
     assert!(LEADER_TERM_S * 1_000 >= 4 * DISPATCH_SCAN_MS, "a slow renewal must not cost a term");

@@ -110,6 +110,24 @@ pub fn decide(policy: &RetryPolicy, budgets: Budgets, class: FailureClass) -> Ve
     }
 }
 
+/// The budgets without one attempt that ended so, as if it had never been.
+#[must_use]
+pub fn give_back(budgets: Budgets, class: FailureClass) -> Budgets {
+    use FailureClass as Class;
+    let mut left = budgets;
+    match class {
+        Class::Invalid | Class::Diverged => return budgets,
+        Class::TrainerError => left.job = left.job.saturating_sub(1),
+        Class::OutOfMemory => left.memory = left.memory.saturating_sub(1),
+        Class::WorkerLost | Class::Hardware | Class::Stalled => left.lost = left.lost.saturating_sub(1),
+        Class::Infrastructure => left.infrastructure = left.infrastructure.saturating_sub(1),
+    }
+    if !class.is_ours() {
+        left.fruitless = left.fruitless.saturating_sub(1);
+    }
+    left
+}
+
 /// Delay before retry number `retry` (from 1): full jitter, `jitter_unit` (in `0..1`) of a
 /// longest delay that starts at `backoff_first_s` and doubles up to `backoff_max_s`.
 #[must_use]
@@ -166,6 +184,16 @@ mod tests {
         let verdict = decide(&POLICY, Budgets::default(), FailureClass::WorkerLost);
         let budgets = Budgets { lost: 1, ..Budgets::default() };
         assert_eq!(verdict, Verdict::Retry { budgets, retry: 1 });
+    }
+
+    #[test]
+    fn what_is_given_back_is_just_what_was_used() {
+        let before = Budgets { job: 0, memory: 1, lost: 1, infrastructure: 2, ..Budgets::default() };
+        for class in FailureClass::ALL {
+            let Verdict::Retry { budgets, .. } = decide(&PATIENT, before, class) else { continue };
+            assert_ne!(budgets, before, "{class}");
+            assert_eq!(give_back(budgets, class), before, "{class}");
+        }
     }
 
     #[test]

@@ -114,7 +114,8 @@ impl Store {
     /// Repeating a claim id returns the lease that it got, whatever job is asked for.
     ///
     /// # Errors
-    /// The session has ended or is silent, or the claim id was used and is over.
+    /// The session has ended or is silent, its worker is set aside, or the claim id was used and
+    /// is over.
     pub async fn claim(&self, new: &NewClaim) -> Result<Option<Assignment>, StoreError> {
         match self.lease(new).await {
             Ok(true) => self.assignment(new.claim.claim_id, new.session_id).await,
@@ -129,7 +130,7 @@ impl Store {
 
     async fn lease(&self, new: &NewClaim) -> Result<bool, StoreError> {
         let mut tx = self.main.begin().await?;
-        if !check_live(&mut tx, new.session_id).await? {
+        if !check_live(&mut tx, new).await? {
             return Ok(false);
         }
         // Read without a lock: a second claimer is not to wait for the first, but to take the
@@ -182,11 +183,19 @@ impl Store {
         Ok(made_ready)
     }
 
-    /// The attempt ended badly, at this iteration. Returns how many jobs became ready.
+    /// The attempt ended badly, at this iteration; its worker may be to blame. Returns how many
+    /// jobs became ready.
     ///
     /// # Errors
     /// The claim is stale or its session has ended.
     pub async fn fail(&self, holder: &Holder, failure: &Failure, iteration: u32) -> Result<u32, StoreError> {
+        let made_ready = self.end_badly(holder, failure, iteration).await?;
+        // In a transaction of its own, because other jobs may be concerned. If it does not come
+        // to that, the next bad ending on the worker does.
+        Ok(made_ready + self.judge_worker(holder.claim.claim_id).await?)
+    }
+
+    async fn end_badly(&self, holder: &Holder, failure: &Failure, iteration: u32) -> Result<u32, StoreError> {
         let claim_id = holder.claim.claim_id;
         let mut tx = self.main.begin().await?;
         let Some(loaded) = lock_unless_ended_as(&mut tx, holder, "failed").await? else { return Ok(0) };
@@ -238,18 +247,25 @@ fn is_claimable(loaded: &Loaded) -> bool {
 
 /// Keeps the session from being superseded or expired until the lease is committed. Whether
 /// anything is handed out at all: not in a freeze.
-async fn check_live(connection: &mut PgConnection, session_id: SessionId) -> Result<bool, StoreError> {
+async fn check_live(connection: &mut PgConnection, new: &NewClaim) -> Result<bool, StoreError> {
+    let session_id = new.session_id;
     let session = sqlx::query!(
         r#"SELECT ended_at IS NOT NULL AS "ended!", expired_at IS NOT NULL AS "expired!",
-               EXISTS (SELECT 1 FROM fleet WHERE frozen_at IS NOT NULL) AS "frozen!"
-           FROM sessions
+               EXISTS (SELECT 1 FROM fleet WHERE frozen_at IS NOT NULL) AS "frozen!",
+               EXISTS (
+                   SELECT 1
+                   FROM set_aside a
+                   WHERE a.ended_at IS NULL AND a.name IN ($2, s.node)) AS "aside!"
+           FROM sessions s
            WHERE session_id = $1
-           FOR SHARE"#,
+           FOR SHARE OF s"#,
         session_id.0,
+        new.worker,
     );
     match session.fetch_optional(connection).await? {
         Some(session) if session.ended => Err(StoreError::SessionEnded { session_id }),
         Some(session) if session.expired => Err(StoreError::SessionSilent { session_id }),
+        Some(session) if session.aside => Err(StoreError::SetAside { worker: new.worker.clone() }),
         Some(session) => Ok(!session.frozen),
         None => Err(StoreError::SessionEnded { session_id }),
     }

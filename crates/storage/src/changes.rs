@@ -14,7 +14,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    StoreError,
+    StoreError, blame,
     convert::to_i32,
     jobs::{self, Dependants, Loaded},
     persist, sources,
@@ -61,12 +61,9 @@ pub(crate) async fn change_all(
             steps.iter().filter(|s| s.is_change()).map(|s| (&s.loaded, &s.transition.job)).collect();
         persist::persist(connection, &changes).await?;
         record(connection, &steps, &event).await?;
-        let unwanted: Vec<Loaded> = steps.iter().filter_map(Step::came_back_unwanted).collect();
-        if !unwanted.is_empty() {
-            queue.push_back((unwanted, Event::Cancelled));
-        }
+        queue.extend(steps.iter().filter_map(Step::came_back_to).map(|(one, event)| (vec![one], event)));
         if event != Event::SourceSucceeded {
-            let written = steps.iter().filter(|s| s.is_change() && s.came_back_unwanted().is_none());
+            let written = steps.iter().filter(|s| s.is_change() && s.came_back_to().is_none());
             queue.extend(sources::news(connection, written.map(Step::after).collect()).await?);
         }
         for step in &steps {
@@ -102,19 +99,29 @@ impl Step {
 
     fn makes_ready(&self) -> bool {
         let is_ready = self.transition.job.state.kind() == StateKind::Ready;
-        self.is_change() && is_ready && self.came_back_unwanted().is_none()
+        self.is_change() && is_ready && self.came_back_to().is_none()
     }
 
     fn after(&self) -> Loaded {
         Loaded { job: self.transition.job.clone(), ..self.loaded.clone() }
     }
 
-    // A job that a worker had, that nobody wants any more and that has not ended.
-    fn came_back_unwanted(&self) -> Option<Loaded> {
+    // A job that a worker had and that has not ended, but that nobody wants any more or that a
+    // person holds.
+    fn came_back_to(&self) -> Option<(Loaded, Event)> {
         let job = &self.transition.job;
         let came_back = self.loaded.job.state.lease().is_some() && job.state.lease().is_none();
-        let is_left = came_back && !job.state.kind().is_terminal() && self.loaded.is_unwanted();
-        is_left.then(|| Loaded { job: job.clone(), withdrawn: false, ..self.loaded.clone() })
+        if !came_back || job.state.kind().is_terminal() {
+            return None;
+        }
+        let asked = self.loaded.hold_asked.clone().filter(|_| job.state.kind() != StateKind::Held);
+        let event = match asked {
+            _ if self.loaded.is_unwanted() => Event::Cancelled,
+            Some(reason) => Event::Held { reason },
+            None => return None,
+        };
+        let loaded = Loaded { job: job.clone(), withdrawn: false, hold_asked: None, ..self.loaded.clone() };
+        Some((loaded, event))
     }
 }
 
@@ -184,7 +191,13 @@ async fn close_attempt(
         _ => None,
     };
     let closed = sqlx::query!(
-        r#"UPDATE attempts
+        r#"WITH acquitted AS (
+               UPDATE bad_endings
+               SET in_a_row = false
+               WHERE worker = $5
+                 AND in_a_row
+                 AND $2 = 'succeeded')
+           UPDATE attempts
            SET ended_at = clock_timestamp(), outcome = $2, failure_class = $3, message = $4
            WHERE claim_id = $1
              AND ended_at IS NULL"#,
@@ -192,9 +205,10 @@ async fn close_attempt(
         outcome.as_str(),
         class,
         message,
+        lease.worker,
     );
-    match closed.execute(connection).await?.rows_affected() {
-        1 => Ok(()),
+    match closed.execute(&mut *connection).await?.rows_affected() {
+        1 => blame::note_ending(connection, lease.claim_id, outcome).await,
         _ => Err(StoreError::Raced { job_id: step.loaded.job_id }),
     }
 }
@@ -235,6 +249,9 @@ fn detail(step: &Step, event: &Event) -> String {
     match event {
         Event::AttemptFailed { failure, .. } => {
             format!("{before}: {}: {}; now {now}", failure.class, failure.message)
+        }
+        Event::Refunded { attempt, class } => {
+            format!("attempt {attempt}, {class}: its worker was to blame; now {now}")
         }
         Event::GivenBack { .. } | Event::WorkerLost { .. } | Event::ConfirmationTimedOut { .. } => {
             format!("{before}; now {now}")

@@ -3,7 +3,7 @@
 use selffer_core::{
     ids::{ClaimId, Digest, JobKey},
     interest::Interest,
-    job::{Phase, StateKind},
+    job::{FailureClass, Phase, StateKind},
     placement::NeededPack,
     spec::JobSpec,
 };
@@ -65,6 +65,11 @@ pub(crate) fn claim_id(bytes: &[u8]) -> Result<ClaimId, StoreError> {
 pub(crate) fn state_kind(text: &str) -> Result<StateKind, StoreError> {
     let kind = StateKind::ALL.into_iter().find(|kind| kind.as_str() == text);
     kind.ok_or_else(|| StoreError::Corrupt { what: "a job's state", problem: format!("{text:?}") })
+}
+
+pub(crate) fn failure_class(text: &str) -> Result<FailureClass, StoreError> {
+    let known = FailureClass::ALL.into_iter().find(|known| known.as_str() == text);
+    known.ok_or_else(|| StoreError::Corrupt { what: "a class of failure", problem: format!("{text:?}") })
 }
 
 pub(crate) fn interest(text: &str) -> Result<Interest, StoreError> {

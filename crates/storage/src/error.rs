@@ -52,6 +52,23 @@ pub enum StoreError {
         /// Which.
         session_id: SessionId,
     },
+    /// The worker is drained or quarantined, and handed nothing.
+    #[error("worker {worker} is set aside: it is handed nothing until it is released")]
+    SetAside {
+        /// Which.
+        worker: String,
+    },
+    /// Networks copy from the job, and nobody said what becomes of them.
+    #[error("{job} is copied from by {}: say whether these are cancelled too, held, or keep it",
+        told_dependants(names, *count))]
+    HasDependants {
+        /// The job.
+        job: String,
+        /// How many have not ended.
+        count: usize,
+        /// Some of them.
+        names: Vec<String>,
+    },
     /// Nothing of this name.
     #[error("there is no {what} {name}")]
     NotFound {
@@ -94,10 +111,12 @@ pub enum StoreError {
         study: String,
     },
     /// A request id that came before, with another request.
-    #[error("request {request_id} was made before with other content")]
+    #[error("request {request_id} was made before with other content: {difference}")]
     RequestReused {
         /// The id.
         request_id: Uuid,
+        /// In what it differs.
+        difference: String,
     },
     /// A name that belongs to another import of its kind.
     #[error("the name {name} belongs to another {kind}, {digest}")]
@@ -176,6 +195,12 @@ pub enum StoreError {
     /// The database.
     #[error("the database did not answer as it should")]
     Database(#[source] sqlx::Error),
+}
+
+fn told_dependants(names: &[String], count: usize) -> String {
+    let more = count.saturating_sub(names.len());
+    let names = names.join(", ");
+    if more == 0 { names } else { format!("{names} and {more} more") }
 }
 
 /// SQLSTATE classes and codes after which the same call may succeed: connection trouble,

@@ -44,7 +44,8 @@ pub enum Verdict {
     Ok,
     /// The claim is not current: end it, publish nothing.
     Revoked,
-    /// It was cancelled: end it after a checkpoint, then give it back.
+    /// It was cancelled or is to be held, or its worker to stop at once: end it after a
+    /// checkpoint, then give it back.
     Cancel,
 }
 
@@ -66,6 +67,8 @@ pub struct HeartbeatAnswer {
     pub verdicts: Vec<JobVerdict>,
     /// Jobs that became ready: an earlier daemon of the node had them and this one has not.
     pub made_ready: u32,
+    /// Every worker of the session is set aside: it is to claim nothing.
+    pub drain: bool,
 }
 
 impl Store {
@@ -80,8 +83,8 @@ impl Store {
         session_id: SessionId,
         inventory: &[InventoryItem],
     ) -> Result<HeartbeatAnswer, StoreError> {
-        let inherits = self.renew(session_id).await?;
-        let mut answer = HeartbeatAnswer::default();
+        let (inherits, drain) = self.renew(session_id).await?;
+        let mut answer = HeartbeatAnswer { drain, ..HeartbeatAnswer::default() };
         for item in inventory {
             answer.verdicts.push(self.judge(session_id, item).await?);
         }
@@ -92,8 +95,10 @@ impl Store {
         Ok(answer)
     }
 
-    async fn renew(&self, session_id: SessionId) -> Result<bool, StoreError> {
-        let inherits = sqlx::query_scalar!(
+    /// Whether the session inherits, and whether all its workers are set aside; nearly always
+    /// nobody is, which costs one look into an empty index.
+    async fn renew(&self, session_id: SessionId) -> Result<(bool, bool), StoreError> {
+        let renewed = sqlx::query!(
             r#"WITH living AS (
                    SELECT session_id
                    FROM sessions
@@ -109,11 +114,22 @@ impl Store {
                SET last_at = clock_timestamp()
                FROM living
                WHERE heartbeats.session_id = living.session_id
-               RETURNING inherits"#,
+               RETURNING inherits,
+                   EXISTS (SELECT 1 FROM set_aside WHERE ended_at IS NULL)
+                   AND NOT EXISTS (
+                       SELECT 1
+                       FROM workers w
+                       WHERE w.session_id = $1
+                         AND NOT EXISTS (
+                             SELECT 1
+                             FROM set_aside a
+                             WHERE a.ended_at IS NULL
+                               AND a.name IN (w.worker, split_part(w.worker, '/', 1)))) AS "drain!""#,
             session_id.0,
         );
-        let inherits = inherits.fetch_optional(&self.heartbeats).await?;
-        inherits.ok_or(StoreError::SessionEnded { session_id })
+        let renewed = renewed.fetch_optional(&self.heartbeats).await?;
+        let renewed = renewed.ok_or(StoreError::SessionEnded { session_id })?;
+        Ok((renewed.inherits, renewed.drain))
     }
 
     async fn judge(&self, session_id: SessionId, item: &InventoryItem) -> Result<JobVerdict, StoreError> {
@@ -154,7 +170,14 @@ impl Store {
                    images_per_s = EXCLUDED.images_per_s, progress_age_s = EXCLUDED.progress_age_s,
                    phase_done = EXCLUDED.phase_done, reported_at = EXCLUDED.reported_at
                RETURNING COALESCE(
-                   (SELECT j.withdrawn_at IS NOT NULL FROM jobs j WHERE j.job_id = known.job_id), false)
+                   (SELECT j.withdrawn_at IS NOT NULL OR j.hold_asked IS NOT NULL OR EXISTS (
+                           SELECT 1
+                           FROM set_aside a
+                           WHERE a.ended_at IS NULL
+                             AND a.at_once
+                             AND a.name IN (j.worker, split_part(j.worker, '/', 1)))
+                       FROM jobs j
+                       WHERE j.job_id = known.job_id), false)
                    AS "withdrawn!""#,
             item.claim.job_id.0,
             &item.claim.claim_id.0[..],
@@ -229,6 +252,7 @@ impl Store {
         let Some(lease) = loaded.job.state.lease().filter(|_| suspect) else { return Ok(Changed::default()) };
         let event = Event::WorkerLost { claim_id: lease.claim_id };
         let changed = changes::change(&mut tx, &self.policy, loaded, &event).await?;
+        let changed = self.hold_if_poison(&mut tx, job_id, changed).await?;
         tx.commit().await?;
         Ok(changed)
     }

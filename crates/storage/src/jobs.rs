@@ -28,6 +28,8 @@ pub(crate) struct Loaded {
     pub(crate) interest: Interest,
     /// Whether its worker is asked to end it.
     pub(crate) withdrawn: bool,
+    /// Why it is to be held once its worker has made a checkpoint.
+    pub(crate) hold_asked: Option<HoldReason>,
     /// The database's clock when it was read.
     pub(crate) now: DateTime<Utc>,
 }
@@ -55,6 +57,7 @@ pub(crate) struct JobRow {
     is_source: bool,
     interest: String,
     withdrawn: bool,
+    hold_asked: Option<Json<HoldReason>>,
     now: DateTime<Utc>,
 }
 
@@ -106,6 +109,7 @@ impl JobRow {
             is_source: self.is_source,
             interest: interest(&self.interest)?,
             withdrawn: self.withdrawn,
+            hold_asked: self.hold_asked.map(|reason| reason.0),
             now: self.now,
         })
     }
@@ -118,7 +122,8 @@ pub(crate) async fn read(connection: &mut PgConnection, job_id: JobId) -> Result
         r#"SELECT job_id, state, state_since, attempt, budgets AS "budgets: Json<Budgets>",
                not_before, claim_id, session_id, worker, hold AS "hold: Json<HoldReason>",
                failure AS "failure: Json<Failure>", is_source, interest,
-               withdrawn_at IS NOT NULL AS "withdrawn!", clock_timestamp() AS "now!"
+               withdrawn_at IS NOT NULL AS "withdrawn!",
+               hold_asked AS "hold_asked: Json<HoldReason>", clock_timestamp() AS "now!"
            FROM jobs
            WHERE job_id = $1"#,
         job_id.0,
@@ -134,7 +139,8 @@ pub(crate) async fn lock(connection: &mut PgConnection, job_id: JobId) -> Result
         r#"SELECT job_id, state, state_since, attempt, budgets AS "budgets: Json<Budgets>",
                not_before, claim_id, session_id, worker, hold AS "hold: Json<HoldReason>",
                failure AS "failure: Json<Failure>", is_source, interest,
-               withdrawn_at IS NOT NULL AS "withdrawn!", clock_timestamp() AS "now!"
+               withdrawn_at IS NOT NULL AS "withdrawn!",
+               hold_asked AS "hold_asked: Json<HoldReason>", clock_timestamp() AS "now!"
            FROM jobs
            WHERE job_id = $1
            FOR NO KEY UPDATE"#,
@@ -156,7 +162,8 @@ pub(crate) async fn lock_all(
         r#"SELECT job_id, state, state_since, attempt, budgets AS "budgets: Json<Budgets>",
                not_before, claim_id, session_id, worker, hold AS "hold: Json<HoldReason>",
                failure AS "failure: Json<Failure>", is_source, interest,
-               withdrawn_at IS NOT NULL AS "withdrawn!", clock_timestamp() AS "now!"
+               withdrawn_at IS NOT NULL AS "withdrawn!",
+               hold_asked AS "hold_asked: Json<HoldReason>", clock_timestamp() AS "now!"
            FROM jobs
            WHERE job_id = ANY($1)
            ORDER BY source_job_id IS NOT NULL, key
@@ -175,6 +182,8 @@ pub(crate) enum Dependants {
     HeldForIt,
     /// Those that can start. All are locked: one that is at work must not come back unseen.
     Ready,
+    /// Those that have not ended.
+    Open,
 }
 
 /// Locks dependants of a source, by index `jobs_by_source`.
@@ -186,14 +195,15 @@ pub(crate) async fn lock_dependants(
     let (state, hold) = match which {
         Dependants::Waiting => (Some(StateKind::Waiting), None),
         Dependants::HeldForIt => (Some(StateKind::Held), Some("source_ended")),
-        Dependants::Ready => (None, None),
+        Dependants::Ready | Dependants::Open => (None, None),
     };
     let rows = sqlx::query_as!(
         JobRow,
         r#"SELECT job_id, state, state_since, attempt, budgets AS "budgets: Json<Budgets>",
                not_before, claim_id, session_id, worker, hold AS "hold: Json<HoldReason>",
                failure AS "failure: Json<Failure>", is_source, interest,
-               withdrawn_at IS NOT NULL AS "withdrawn!", clock_timestamp() AS "now!"
+               withdrawn_at IS NOT NULL AS "withdrawn!",
+               hold_asked AS "hold_asked: Json<HoldReason>", clock_timestamp() AS "now!"
            FROM jobs
            WHERE source_job_id = $1
              AND ($2::text IS NULL OR state = $2 AND hold->>'kind' IS NOT DISTINCT FROM $3)
@@ -205,9 +215,11 @@ pub(crate) async fn lock_dependants(
     );
     let locked = rows.fetch_all(connection).await?.into_iter().map(JobRow::load);
     let mut locked = locked.collect::<Result<Vec<_>, _>>()?;
-    if which == Dependants::Ready {
-        // The others were only to be locked.
-        locked.retain(|one| one.job.state.kind() == StateKind::Ready);
+    // The others were only to be locked.
+    match which {
+        Dependants::Ready => locked.retain(|one| one.job.state.kind() == StateKind::Ready),
+        Dependants::Open => locked.retain(|one| !one.job.state.kind().is_terminal()),
+        Dependants::Waiting | Dependants::HeldForIt => {}
     }
     Ok(locked)
 }

@@ -11,6 +11,7 @@ mod again;
 mod attempts;
 mod audit;
 mod belonging;
+mod blame;
 mod changes;
 mod checkpoints;
 mod claim;
@@ -39,7 +40,7 @@ mod writable;
 
 pub use sqlx::postgres::PgConnectOptions;
 
-pub use acts::{Act, Acted, OtherStudy};
+pub use acts::{Act, Acted, Deadline, Drain, Fate, OtherStudy, SetAside, WorkersActed};
 pub use attempts::{Assignment, Completed, NewClaim};
 pub use audit::Violation;
 pub use belonging::Belonging;

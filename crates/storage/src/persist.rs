@@ -116,7 +116,8 @@ async fn persist_some(connection: &mut PgConnection, columns: Columns) -> Result
                budgets = new.budgets, not_before = new.not_before, claim_id = new.claim_id,
                session_id = new.session_id, worker = new.worker, hold = new.hold,
                failure = new.failure, succeeded_attempt = new.succeeded_attempt,
-               withdrawn_at = CASE WHEN new.state IN ('running', 'suspect') THEN jobs.withdrawn_at END
+               withdrawn_at = CASE WHEN new.state IN ('running', 'suspect') THEN jobs.withdrawn_at END,
+               hold_asked = CASE WHEN new.state IN ('leased', 'running', 'suspect') THEN jobs.hold_asked END
            FROM UNNEST($1::uuid[], $2::text[], $3::bytea[], $4::integer[], $5::text[],
                    $6::timestamptz[], $7::integer[], $8::jsonb[], $9::timestamptz[], $10::bytea[],
                    $11::uuid[], $12::text[], $13::jsonb[], $14::jsonb[], $15::integer[])

@@ -11,7 +11,9 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    Store, StoreError, changes,
+    Store, StoreError,
+    acts::release_replaced,
+    changes,
     convert::{to_i32, to_i64},
     jobs,
 };
@@ -176,6 +178,7 @@ async fn insert_workers(connection: &mut PgConnection, new: &NewSession) -> Resu
     let threads = new.devices.iter().map(|device| to_i32("threads", device.threads));
     let bytes = new.devices.iter().map(|device| to_i64("memory", device.memory_bytes));
     let session: Uuid = new.session_id.0;
+    release_replaced(connection, &workers, &kinds).await?;
     sqlx::query!(
         r#"INSERT INTO workers (session_id, worker, device_kind, threads, memory_bytes)
            SELECT $1, worker, device_kind, threads, memory_bytes

@@ -14,8 +14,8 @@ use super::{
     transition::{AttemptOutcome, Effect, Transition, TransitionError},
 };
 use crate::{
-    ids::{ClaimId, SessionId},
-    retry::{RetryPolicy, Verdict, backoff, decide},
+    ids::{AttemptNumber, ClaimId, SessionId},
+    retry::{RetryPolicy, Verdict, backoff, decide, give_back},
 };
 
 /// What `event` does to `job`.
@@ -40,6 +40,7 @@ pub fn apply(
         Event::Claimed { lease } => step.claim(lease),
         Event::Cancelled => step.withdraw(|close| step.end(JobState::Cancelled, close)),
         Event::Held { reason } => step.withdraw(|close| step.hold(reason.clone(), close)),
+        Event::Refunded { attempt, class } => step.refund(*attempt, *class),
         Event::Reopened { source_ready: true } => step.reopen(JobState::Ready { not_before: now }),
         Event::Reopened { source_ready: false } => step.reopen(JobState::Waiting),
         Event::Confirmed { claim_id }
@@ -104,7 +105,8 @@ impl Step<'_> {
 
     // What was used up before says nothing about what comes after; the starts still count.
     fn progress(&self) -> Transition {
-        let budgets = Budgets { starts: self.job.budgets.starts, ..Budgets::default() };
+        let (starts, since) = (self.job.budgets.starts, self.job.attempt);
+        let budgets = Budgets { starts, since, ..Budgets::default() };
         Transition { job: Job { budgets, ..self.job.clone() }, effects: Vec::new() }
     }
 
@@ -217,13 +219,39 @@ impl Step<'_> {
         if !kind.is_terminal() && kind != StateKind::Held {
             return Err(self.not_possible());
         }
-        let job = Job { budgets: Budgets::default(), ..self.in_state(state) };
+        let budgets = Budgets { since: self.job.attempt, ..Budgets::default() };
+        let job = Job { budgets, ..self.in_state(state) };
         // After a success they are ready or further; after any other end they are held.
         let dependants = match kind {
             StateKind::Succeeded => Effect::WithholdDependants,
             _ => Effect::ReopenDependants,
         };
         Ok(Transition { job, effects: vec![dependants] })
+    }
+
+    // The attempt with which a budget ran out was never counted: where it ended the job, the job
+    // goes on and the budget stays.
+    fn refund(&self, attempt: AttemptNumber, class: FailureClass) -> Result<Transition, TransitionError> {
+        if matches!(self.job.state, JobState::Succeeded | JobState::Cancelled) {
+            return Err(self.not_possible());
+        }
+        if attempt <= self.job.budgets.since {
+            return Ok(self.unchanged());
+        }
+        let ready = JobState::Ready { not_before: self.now };
+        let starts = self.job.budgets.starts.saturating_sub(1);
+        if ended_by_its_attempts(&self.job.state) {
+            let budgets = Budgets { starts, ..self.job.budgets };
+            let effects = vec![Effect::ReopenDependants];
+            return Ok(Transition { job: Job { budgets, ..self.in_state(ready) }, effects });
+        }
+        let budgets = Budgets { starts, ..give_back(self.job.budgets, class) };
+        let state = match self.job.state {
+            // It waits only because of such attempts.
+            JobState::Ready { not_before } if not_before > self.now => ready,
+            _ => self.job.state.clone(),
+        };
+        Ok(Transition { job: Job { budgets, ..self.in_state(state) }, effects: Vec::new() })
     }
 
     fn in_state(&self, state: JobState) -> Job {
@@ -253,6 +281,15 @@ pub fn heard_of_source(job: &JobState, source: &JobState) -> Option<Event> {
         (JobState::Waiting, JobState::Succeeded) => Some(Event::SourceSucceeded),
         (JobState::Waiting, _) => source.ended_as().map(|reason| Event::SourceEnded { reason }),
         _ => None,
+    }
+}
+
+/// Whether the job ended because its attempts ended badly too often.
+fn ended_by_its_attempts(state: &JobState) -> bool {
+    match state {
+        JobState::Failed { failure } => !failure.class.is_final(),
+        JobState::Held { reason } => matches!(reason, HoldReason::Poison { .. }),
+        _ => false,
     }
 }
 

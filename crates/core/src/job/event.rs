@@ -1,10 +1,10 @@
 //! What can happen to a job.
 
 use super::{
-    failure::{Failure, HoldReason},
+    failure::{Failure, FailureClass, HoldReason},
     state::Lease,
 };
-use crate::ids::{ClaimId, SessionId};
+use crate::ids::{AttemptNumber, ClaimId, SessionId};
 
 /// One thing that happened. Events from workers carry their claim id; `apply` refuses
 /// those whose claim is not the current one.
@@ -82,6 +82,14 @@ pub enum Event {
         /// Why.
         reason: HoldReason,
     },
+    /// An attempt that ended badly is not to count: its worker was to blame. What it used is
+    /// given back, and a job that ended because of it can start again.
+    Refunded {
+        /// Which attempt.
+        attempt: AttemptNumber,
+        /// How it ended.
+        class: FailureClass,
+    },
     /// A person retries it, or a new submission wants it: fresh budgets. A source that is
     /// not trained must itself be on its way, or be re-opened in the same transaction.
     Reopened {
@@ -110,6 +118,7 @@ impl Event {
             Self::AttemptFailed { .. } => "attempt failed",
             Self::Cancelled => "cancelled",
             Self::Held { .. } => "held",
+            Self::Refunded { .. } => "refunded",
             Self::Reopened { .. } => "re-opened",
         }
     }

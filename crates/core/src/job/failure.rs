@@ -85,6 +85,12 @@ impl FailureClass {
         matches!(self, Self::WorkerLost | Self::Infrastructure)
     }
 
+    /// Whether it would end so again wherever it ran: the job's own fault, never tried again.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Invalid | Self::Diverged)
+    }
+
     /// The name as stored and shown.
     #[must_use]
     pub fn as_str(self) -> &'static str {

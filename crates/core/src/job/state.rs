@@ -146,6 +146,9 @@ pub struct Budgets {
     /// Starts, whatever they came to; not a retry, but bounded too. Only re-opening resets it.
     #[serde(default)]
     pub starts: u32,
+    /// The attempt after which the counting began; what that and earlier ones used is forgotten.
+    #[serde(default)]
+    pub since: AttemptNumber,
 }
 
 impl JobState {

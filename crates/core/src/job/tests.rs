@@ -72,6 +72,7 @@ fn every_event(number: u8) -> Vec<Event> {
         Event::Held { reason: operator() },
         Event::Reopened { source_ready: true },
         Event::Reopened { source_ready: false },
+        Event::Refunded { attempt: AttemptNumber(1), class: FailureClass::TrainerError },
     ];
     let failed = |class| Event::AttemptFailed { claim_id, failure: failure(class) };
     events.extend(FailureClass::ALL.map(failed));
@@ -89,6 +90,7 @@ fn carries_a_claim(event: &Event) -> bool {
             | E::Cancelled
             | E::Held { .. }
             | E::Reopened { .. }
+            | E::Refunded { .. }
     )
 }
 
@@ -221,11 +223,12 @@ fn a_diverged_job_fails_with_its_message_and_ends_its_dependants() {
 #[test]
 fn progress_gives_the_budgets_back_but_not_the_starts() {
     let mut running = job(JobState::Running { lease: lease(1), started_at: at(0) });
-    running.budgets = Budgets { job: 1, memory: 1, lost: 2, infrastructure: 3, fruitless: 2, starts: 9 };
+    running.budgets =
+        Budgets { job: 1, memory: 1, lost: 2, infrastructure: 3, fruitless: 2, starts: 9, ..Budgets::default() };
 
     let next = apply(&POLICY, &running, &Event::Progressed { claim_id: claim(1) }, at(9)).unwrap();
 
-    let budgets = Budgets { starts: 9, ..Budgets::default() };
+    let budgets = Budgets { starts: 9, since: AttemptNumber(1), ..Budgets::default() };
     assert_eq!(next, Transition { job: Job { budgets, ..running }, effects: vec![] });
 }
 
@@ -286,15 +289,75 @@ fn the_fiftieth_start_is_the_last() {
     let reason = "it was started 50 times; the last time node1/cpu0 gave it back".to_owned();
     assert_eq!(started.state, JobState::Held { reason: HoldReason::Poison { reason } });
     let reopened = apply(&POLICY, &started, &Event::Reopened { source_ready: true }, at(9)).unwrap();
-    assert_eq!(reopened.job.budgets, Budgets::default());
+    let budgets = Budgets { since: AttemptNumber(50), ..Budgets::default() };
+    assert_eq!(reopened.job.budgets, budgets);
     assert_eq!(reopened.job.attempt, AttemptNumber(50), "attempts only ever grow");
+}
+
+// The job after attempts that ended so, each claimed when the one before is due again.
+fn after(endings: &[FailureClass]) -> Job {
+    let mut job = job(JobState::Ready { not_before: at(0) });
+    for class in endings {
+        let JobState::Ready { not_before } = job.state else { panic!("{:?}", job.state) };
+        for event in [
+            Event::Claimed { lease: lease(1) },
+            Event::AttemptFailed { claim_id: claim(1), failure: failure(*class) },
+        ] {
+            job = apply(&POLICY, &job, &event, not_before).unwrap().job;
+        }
+    }
+    job
+}
+
+fn refund(job: &Job, attempt: u32, class: FailureClass) -> Transition {
+    let event = Event::Refunded { attempt: AttemptNumber(attempt), class };
+    apply(&POLICY, job, &event, at(9_000)).unwrap()
+}
+
+#[test]
+fn attempts_that_are_refunded_have_never_been_counted() {
+    use FailureClass::{Stalled, TrainerError};
+    let failed = after(&[TrainerError, TrainerError]);
+    assert_eq!(failed.state.kind(), StateKind::Failed);
+
+    let once = refund(&failed, 2, TrainerError);
+    assert_eq!(once.job.state, JobState::Ready { not_before: at(9_000) });
+    assert_eq!(once.effects, [Effect::ReopenDependants]);
+    assert_eq!(once.job.budgets, Budgets { job: 1, fruitless: 1, starts: 1, ..Budgets::default() });
+    let twice = refund(&once.job, 1, TrainerError);
+    assert_eq!(twice.job.budgets, Budgets::default());
+
+    let held = after(&[TrainerError, Stalled, Stalled]);
+    assert_eq!(held.state.kind(), StateKind::Held, "three in a row");
+    let (mut job, attempts) = (held, [(1, TrainerError), (3, Stalled), (2, Stalled)]);
+    for (attempt, class) in attempts {
+        job = refund(&job, attempt, class).job;
+    }
+    assert_eq!((job.state.kind(), job.budgets), (StateKind::Ready, Budgets::default()));
+    assert_eq!(job.attempt, AttemptNumber(3), "attempts only ever grow");
+}
+
+#[test]
+fn a_refund_changes_nothing_of_a_job_that_is_counted_anew_or_failed_by_itself() {
+    use FailureClass::{Diverged, TrainerError};
+    let failed = after(&[TrainerError, TrainerError]);
+    let reopened = apply(&POLICY, &failed, &Event::Reopened { source_ready: true }, at(9)).unwrap().job;
+    assert_eq!(refund(&reopened, 2, TrainerError).job, reopened);
+
+    let diverged = after(&[TrainerError, Diverged]);
+    let next = refund(&diverged, 1, TrainerError);
+    assert_eq!((next.job.state.kind(), next.job.budgets.job), (StateKind::Failed, 0));
+    for ended in [JobState::Succeeded, JobState::Cancelled] {
+        let event = Event::Refunded { attempt: AttemptNumber(1), class: TrainerError };
+        assert!(apply(&POLICY, &job(ended), &event, at(9)).is_err());
+    }
 }
 
 /// Checks one transition against what must always hold; `open` is the attempt that the
 /// effects so far have opened and not closed.
 fn check(before: &Job, event: &Event, next: &Transition, open: &mut Option<AttemptNumber>) {
     let (was, is) = (&before.state, &next.job.state);
-    let reopened = matches!(event, Event::Reopened { .. });
+    let reopened = matches!(event, Event::Reopened { .. } | Event::Refunded { .. });
     assert!(!was.kind().is_terminal() || reopened, "{} changed by {}", was.kind(), event.name());
     assert!(was == is || was.kind() == is.kind() || may_go(was.kind(), is.kind()));
     for effect in &next.effects {
@@ -322,10 +385,19 @@ fn check(before: &Job, event: &Event, next: &Transition, open: &mut Option<Attem
             assert_eq!(spent, u32::from(is_counted), "only a retry is counted");
         }
         Event::Progressed { .. } => {
-            let budgets = Budgets { starts: before.budgets.starts, ..Budgets::default() };
+            let (starts, since) = (before.budgets.starts, before.attempt);
+            let budgets = Budgets { starts, since, ..Budgets::default() };
             assert_eq!(*next, Transition { job: Job { budgets, ..before.clone() }, effects: vec![] });
         }
-        Event::Reopened { .. } => assert_eq!(next.job.budgets, Budgets::default()),
+        Event::Reopened { .. } => {
+            assert_eq!(next.job.budgets, Budgets { since: before.attempt, ..Budgets::default() });
+        }
+        Event::Refunded { .. } => {
+            let (was, is) = (before.budgets, next.job.budgets);
+            assert!(is.starts <= was.starts && is.job <= was.job && is.fruitless <= was.fruitless);
+            let rest = |budgets| Budgets { starts: 0, job: 0, fruitless: 0, ..budgets };
+            assert_eq!(rest(is), rest(was), "only what the attempt used");
+        }
         _ => {
             let starts = before.budgets.starts + claimed;
             assert_eq!(next.job.budgets, Budgets { starts, ..before.budgets }, "{}", event.name());
@@ -337,7 +409,7 @@ proptest! {
     #[test]
     fn no_history_breaks_a_promise(
         waiting: bool,
-        steps in prop::collection::vec((0..25_usize, 1..4_u8, 0..120_i64), 1..200),
+        steps in prop::collection::vec((0..26_usize, 1..4_u8, 0..120_i64), 1..200),
     ) {
         let first = if waiting { JobState::Waiting } else { JobState::Ready { not_before: at(0) } };
         let (mut job, mut open, mut now) = (job(first), None, at(0));

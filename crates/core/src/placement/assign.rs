@@ -26,8 +26,10 @@ use super::{
 pub fn assign(workers: &[WaitingWorker], candidates: &[Candidate], now: DateTime<Utc>) -> Vec<Assigned> {
     let mut free = without_doubles(workers);
     let listed: Vec<usize> = free.iter().copied().collect();
-    let may_take =
-        |candidate: usize, place: usize| workers[listed[place]].room.takes(&candidates[candidate].pack);
+    let may_take = |candidate: usize, place: usize| {
+        let (worker, candidate) = (&workers[listed[place]], &candidates[candidate]);
+        worker.room.takes(&candidate.pack) && !candidate.kept_from.contains(&worker.worker)
+    };
     let mut matching = Matching::new(listed.len(), &may_take);
     let chosen = choose(&mut matching, in_order(candidates, now));
 

@@ -70,6 +70,13 @@ pub enum WaitReason {
         /// How many there are.
         workers: u64,
     },
+    /// Every worker has been set aside: drained, or quarantined.
+    AllSetAside {
+        /// How many there are.
+        workers: u64,
+    },
+    /// The studies that want it have as many networks at work as they may.
+    StudiesFull,
     /// Other ready jobs go first.
     JobsAhead {
         /// How many.
@@ -190,6 +197,9 @@ impl fmt::Display for WaitReason {
             Self::NoWorkers => f.write_str("no worker is connected"),
             Self::WorkersBusy { workers: 1 } => f.write_str("the only worker is busy"),
             Self::WorkersBusy { workers } => write!(f, "all {workers} workers are busy"),
+            Self::AllSetAside { workers: 1 } => f.write_str("the only worker is set aside"),
+            Self::AllSetAside { workers } => write!(f, "all {workers} workers are set aside"),
+            Self::StudiesFull => f.write_str("its study has as many networks at work as it may"),
             Self::JobsAhead { count: 1 } => f.write_str("1 job goes first"),
             Self::JobsAhead { count } => write!(f, "{count} jobs go first"),
             Self::PackFitsNobody { bytes, largest } => {

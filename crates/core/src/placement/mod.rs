@@ -6,19 +6,24 @@
 
 mod assign;
 mod explain;
+mod limits;
 mod matching;
 mod packs;
 mod score;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
 pub use assign::assign;
 pub use explain::{Fleet, Situation, SourceSituation, WaitReason, explain};
+pub use limits::below_limits;
 pub use packs::{NeededPack, PackRoom, fits_nobody};
 
-use crate::ids::{Digest, JobId, JobKey, SessionId};
+use crate::ids::{Digest, JobId, JobKey, SessionId, StudyId};
+
+/// How many more jobs of each study may be handed out, of studies that have a limit.
+pub type StudyRoom = BTreeMap<StudyId, u32>;
 
 /// A worker that asks for a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +59,11 @@ pub struct Candidate {
     pub source_weights: Option<Digest>,
     /// A worker to keep it from while another one waits: the last attempt ended badly there.
     pub avoid_worker: Option<String>,
+    /// Workers that may not have it, because there are others that its last attempt's failure
+    /// asks for: another device, or a larger one.
+    pub kept_from: BTreeSet<String>,
+    /// The active studies that want it, if each of them limits how many run at once; else none.
+    pub limited_by: BTreeSet<StudyId>,
     /// What it reads.
     pub pack: NeededPack,
 }

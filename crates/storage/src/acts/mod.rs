@@ -1,4 +1,5 @@
-//! What people do to studies and jobs: pause, resume, stop, cancel, retry, prioritise.
+//! What people do to studies, jobs and workers: pause, resume, stop, cancel, hold, retry,
+//! prioritise, limit, drain, release.
 //!
 //! Each act is one transaction and safe to repeat: a second time finds nothing to change.
 //! A study's act withdraws that study's interest only; a job that another study still wants
@@ -8,8 +9,15 @@
 
 mod on_jobs;
 mod on_studies;
+mod on_workers;
+mod terms;
 
 use selffer_core::interest::Interest;
+
+pub use on_jobs::Fate;
+pub(crate) use on_workers::release_replaced;
+pub use on_workers::{Drain, SetAside, WorkersActed};
+pub use terms::Deadline;
 
 /// Who does something, and why.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +33,7 @@ pub struct Act<'a> {
 struct Counts {
     changed: bool,
     cancelled: u32,
+    held: u32,
     reopened: u32,
 }
 
@@ -41,6 +50,8 @@ pub struct Acted {
     pub priority: i32,
     /// Jobs that this act cancelled.
     pub cancelled: u32,
+    /// Jobs that this act holds, or will once their workers have made a checkpoint.
+    pub held: u32,
     /// Jobs whose workers are asked to end them.
     pub ending: u32,
     /// Jobs on workers that go on.

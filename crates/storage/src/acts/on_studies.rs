@@ -2,9 +2,9 @@
 
 use selffer_core::{
     interest::{Interest, InterestChange},
-    job::Event,
+    job::{Event, HoldReason},
 };
-use sqlx::PgConnection;
+use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use super::{Act, Acted, Counts, OtherStudy};
@@ -15,7 +15,7 @@ use crate::{
     convert::count,
     jobs,
     studies::{
-        LockedStudy, ROWS_PER_STATEMENT, lock_jobs_of, lock_study, note, set_interest, set_priority, settle,
+        LockedStudy, ROWS_PER_STATEMENT, let_go_on, lock_jobs_of, lock_study, note, set_interest, set_priority, settle,
         unwanted, want_again,
     },
 };
@@ -42,21 +42,63 @@ impl Store {
         act: &Act<'_>,
     ) -> Result<Acted, StoreError> {
         let mut tx = self.main.begin().await?;
-        let mut study = lock_study(&mut tx, study).await?;
+        let study = lock_study(&mut tx, study).await?;
+        let acted = self.withdraw_interest(&mut tx, study, change, act).await?;
+        tx.commit().await?;
+        Ok(acted)
+    }
+
+    /// Changes the interest of a study that the caller has locked.
+    pub(super) async fn withdraw_interest(
+        &self,
+        connection: &mut PgConnection,
+        mut study: LockedStudy,
+        change: InterestChange,
+        act: &Act<'_>,
+    ) -> Result<Acted, StoreError> {
         let interest = study.interest.after(change);
         let interest =
             interest.map_err(|source| StoreError::InterestGone { study: study.name.clone(), source })?;
         if interest == study.interest {
-            return acted(&mut tx, study, Counts::default()).await;
+            return acted(connection, study, Counts::default()).await;
         }
         study.interest = interest;
-        set_interest(&mut tx, study.study_id, interest, act.reason).await?;
-        note(&mut tx, study.study_id, act.actor, (change.as_str(), act.reason)).await?;
-        note_on_jobs(&mut tx, &study, change.as_str(), act).await?;
+        set_interest(connection, study.study_id, interest, act.reason).await?;
+        note(connection, study.study_id, act.actor, (change.as_str(), act.reason)).await?;
+        note_on_jobs(connection, &study, change.as_str(), act).await?;
+        let all = lock_jobs_of(connection, study.study_id).await?;
+        settle(connection, &all).await?;
+        let cancelled = self.cancel_unwanted(connection, &all).await?;
+        acted(connection, study, Counts { changed: true, cancelled, ..Counts::default() }).await
+    }
+
+    /// Holds a study's jobs that have not ended, for all studies that want them: at once, or when
+    /// their workers have made a checkpoint. A retry lets them go on.
+    ///
+    /// # Errors
+    /// There is no such study.
+    pub async fn hold_study(&self, study: &str, act: &Act<'_>) -> Result<Acted, StoreError> {
+        again(|| self.try_hold_study(study, act)).await
+    }
+
+    async fn try_hold_study(&self, study: &str, act: &Act<'_>) -> Result<Acted, StoreError> {
+        let mut tx = self.main.begin().await?;
+        let study = lock_study(&mut tx, study).await?;
         let all = lock_jobs_of(&mut tx, study.study_id).await?;
-        settle(&mut tx, &all).await?;
-        let cancelled = self.cancel_unwanted(&mut tx, &all).await?;
-        let acted = acted(&mut tx, study, Counts { changed: true, cancelled, reopened: 0 }).await?;
+        note_on_jobs(&mut tx, &study, "hold", act).await?;
+        let mut held = ask_to_hold(&mut tx, &all, act).await?;
+        let reason = HoldReason::Operator { reason: act.reason.to_owned() };
+        for ids in to_hold(&mut tx, &all).await?.chunks(ROWS_PER_STATEMENT) {
+            let loaded = jobs::lock_all(&mut tx, ids).await?;
+            held += loaded.len() as u32;
+            let event = Event::Held { reason: reason.clone() };
+            changes::change_all(&mut tx, &self.policy, loaded, &event).await?;
+        }
+        if held > 0 {
+            let detail = format!("{held} networks {}", act.reason);
+            note(&mut tx, study.study_id, act.actor, ("hold", detail.trim_end())).await?;
+        }
+        let acted = acted(&mut tx, study, Counts { changed: held > 0, held, ..Counts::default() }).await?;
         tx.commit().await?;
         Ok(acted)
     }
@@ -106,10 +148,13 @@ impl Store {
         let all = lock_jobs_of(&mut tx, study.study_id).await?;
         settle(&mut tx, &all).await?;
         want_again(&mut tx, &all).await?;
+        if which == Reopen::Everything {
+            let_go_on(&mut tx, &all).await?;
+        }
         let reopened = self.reopen(&mut tx, &all, which).await?;
         let detail = format!("{reopened} start anew {}", act.reason);
         note(&mut tx, study.study_id, act.actor, ("retry", detail.trim_end())).await?;
-        let counts = Counts { changed: given_up || reopened > 0, cancelled: 0, reopened };
+        let counts = Counts { changed: given_up || reopened > 0, reopened, ..Counts::default() };
         let acted = acted(&mut tx, study, counts).await?;
         tx.commit().await?;
         Ok(acted)
@@ -128,6 +173,40 @@ impl Store {
         }
         Ok(unwanted.len() as u32)
     }
+}
+
+/// Those of these locked jobs that can be held at once, dependants before their sources, so that
+/// each is held for its own sake.
+async fn to_hold(connection: &mut PgConnection, job_ids: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        r#"SELECT job_id
+           FROM jobs
+           WHERE job_id = ANY($1)
+             AND state IN ('waiting', 'ready')
+           ORDER BY source_job_id IS NULL, key"#,
+        job_ids,
+    );
+    Ok(ids.fetch_all(connection).await?)
+}
+
+/// Asks the workers of those of these locked jobs that have one to end them after a checkpoint,
+/// so that they are held then. Returns how many were not asked before.
+pub(super) async fn ask_to_hold(
+    connection: &mut PgConnection,
+    job_ids: &[Uuid],
+    act: &Act<'_>,
+) -> Result<u32, StoreError> {
+    let reason = HoldReason::Operator { reason: act.reason.to_owned() };
+    let asked = sqlx::query!(
+        r#"UPDATE jobs
+           SET hold_asked = $2
+           WHERE job_id = ANY($1)
+             AND state IN ('leased', 'running', 'suspect')
+             AND hold_asked IS NULL"#,
+        job_ids,
+        Json(reason) as _,
+    );
+    Ok(asked.execute(connection).await?.rows_affected() as u32)
 }
 
 /// Notes an act in the history of each of the study's jobs that have not ended.
@@ -153,14 +232,14 @@ async fn note_on_jobs(
 }
 
 /// What became of a study's jobs.
-async fn acted(
+pub(super) async fn acted(
     connection: &mut PgConnection,
     study: LockedStudy,
     counts: Counts,
 ) -> Result<Acted, StoreError> {
     let on_workers = sqlx::query!(
-        r#"SELECT COUNT(*) FILTER (WHERE j.withdrawn_at IS NOT NULL) AS "ending!",
-               COUNT(*) FILTER (WHERE j.withdrawn_at IS NULL) AS "running!"
+        r#"SELECT COUNT(*) FILTER (WHERE j.withdrawn_at IS NOT NULL OR j.hold_asked IS NOT NULL) AS "ending!",
+               COUNT(*) FILTER (WHERE j.withdrawn_at IS NULL AND j.hold_asked IS NULL) AS "running!"
            FROM study_jobs sj JOIN jobs j USING (job_id)
            WHERE sj.study_id = $1
              AND j.state IN ('leased', 'running', 'suspect')"#,
@@ -174,6 +253,7 @@ async fn acted(
         interest: study.interest,
         priority: study.priority,
         cancelled: counts.cancelled,
+        held: counts.held,
         ending: count(on_workers.ending),
         running: count(on_workers.running),
         reopened: counts.reopened,

@@ -113,7 +113,7 @@ fn changed<'a>(stored: &BTreeMap<String, JobKey>, cells: &'a [Cell]) -> Vec<&'a 
 }
 
 /// What differs, in a sentence: `2 networks are new (random-0/A3B, …), 1 is changed (…)`.
-fn difference(stored: &BTreeMap<String, JobKey>, cells: &[Cell]) -> String {
+pub(super) fn difference(stored: &BTreeMap<String, JobKey>, cells: &[Cell]) -> String {
     let given: BTreeMap<&str, JobKey> = cells.iter().map(|cell| (cell.name.as_str(), cell.key)).collect();
     let new = given.keys().copied().filter(|name| !stored.contains_key(*name)).collect::<Vec<_>>();
     let missing = stored.keys().map(String::as_str).filter(|name| !given.contains_key(name)).collect();

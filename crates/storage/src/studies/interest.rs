@@ -59,8 +59,13 @@ pub(crate) async fn set_interest(
     reason: &str,
 ) -> Result<(), StoreError> {
     sqlx::query!(
+        // Whoever wants it again knows that its deadline has passed.
         r#"UPDATE studies
-           SET interest = $2, interest_reason = $3, interest_since = clock_timestamp()
+           SET interest = $2, interest_reason = $3, interest_since = clock_timestamp(),
+               deadline = CASE
+                   WHEN $2 <> 'active' OR interest IN ('active', 'paused') OR deadline > clock_timestamp()
+                       THEN deadline
+               END
            WHERE study_id = $1"#,
         study_id.0,
         interest.as_str(),
@@ -120,13 +125,14 @@ pub(crate) async fn lock_jobs_of(
 }
 
 /// Gives jobs, which the caller has locked, the strongest interest and the largest priority of
-/// their studies. A running job that only cancelled studies want is withdrawn from its worker.
+/// their studies, and says which limits hold for them. A running job that only cancelled studies want is withdrawn from its worker.
 pub(crate) async fn settle(connection: &mut PgConnection, job_ids: &[Uuid]) -> Result<(), StoreError> {
     for job_ids in job_ids.chunks(ROWS_PER_STATEMENT) {
         sqlx::query!(
             r#"UPDATE jobs
                SET interest = wanted.interest,
                    priority = wanted.priority,
+                   limited_by = wanted.limited_by,
                    withdrawn_at = CASE
                        WHEN wanted.interest = 'cancelled' AND jobs.state IN ('running', 'suspect')
                            THEN COALESCE(jobs.withdrawn_at, clock_timestamp())
@@ -137,12 +143,18 @@ pub(crate) async fn settle(connection: &mut PgConnection, job_ids: &[Uuid]) -> R
                        (ARRAY['active', 'paused', 'stopped', 'cancelled'])[
                            MIN(array_position(ARRAY['active', 'paused', 'stopped', 'cancelled'], s.interest))
                        ] AS interest,
-                       COALESCE(MAX(s.priority) FILTER (WHERE s.interest IN ('active', 'paused')), 0) AS priority
+                       COALESCE(MAX(s.priority) FILTER (WHERE s.interest IN ('active', 'paused')), 0) AS priority,
+                       CASE
+                           WHEN NOT COALESCE(BOOL_OR(s.interest = 'active' AND s.parallel_max IS NULL), false)
+                               THEN ARRAY_AGG(s.study_id ORDER BY s.study_id)
+                                   FILTER (WHERE s.interest = 'active')
+                       END AS limited_by
                    FROM study_jobs sj JOIN studies s USING (study_id)
                    WHERE sj.job_id = ANY($1)
                    GROUP BY sj.job_id) AS wanted
                WHERE jobs.job_id = wanted.job_id
-                 AND (jobs.interest, jobs.priority) IS DISTINCT FROM (wanted.interest, wanted.priority)"#,
+                 AND (jobs.interest, jobs.priority, jobs.limited_by)
+                     IS DISTINCT FROM (wanted.interest, wanted.priority, wanted.limited_by)"#,
             job_ids,
         )
         .execute(&mut *connection)
@@ -160,6 +172,22 @@ pub(crate) async fn want_again(connection: &mut PgConnection, job_ids: &[Uuid]) 
                WHERE job_id = ANY($1)
                  AND withdrawn_at IS NOT NULL
                  AND interest <> 'cancelled'"#,
+            job_ids,
+        )
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Lets workers go on with jobs, which the caller has locked and which were to be held.
+pub(crate) async fn let_go_on(connection: &mut PgConnection, job_ids: &[Uuid]) -> Result<(), StoreError> {
+    for job_ids in job_ids.chunks(ROWS_PER_STATEMENT) {
+        sqlx::query!(
+            r#"UPDATE jobs
+               SET hold_asked = NULL
+               WHERE job_id = ANY($1)
+                 AND hold_asked IS NOT NULL"#,
             job_ids,
         )
         .execute(&mut *connection)

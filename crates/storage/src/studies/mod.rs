@@ -27,7 +27,7 @@ use crate::{Store, StoreError, again::again};
 pub use reopen::Reopen;
 
 pub(crate) use interest::{
-    LockedStudy, lock_jobs_of, lock_study, note, set_interest, set_priority, settle, unwanted, want_again,
+    LockedStudy, let_go_on, lock_jobs_of, lock_study, note, set_interest, set_priority, settle, unwanted, want_again,
 };
 
 /// Rows that one statement writes.
@@ -111,7 +111,7 @@ impl Store {
         let body = requests::body_digest(submission, content);
         let mut tx = self.main.begin().await?;
         if !requests::take(&mut tx, submission.request_id, body).await? {
-            return requests::answer_again(&mut tx, submission.request_id, body).await;
+            return requests::answer_again(&mut tx, submission, body).await;
         }
         let target = find_or_insert(&mut tx, submission, content).await?;
         let placed = jobs_of::place_jobs(&mut tx, &study.cells, target.priority).await?;
@@ -156,6 +156,7 @@ impl Store {
         settle(connection, &all).await?;
         let wanted = if given_up { all } else { submitted };
         want_again(connection, &wanted).await?;
+        let_go_on(connection, &wanted).await?;
         let reopened = self.reopen(connection, &wanted, Reopen::Everything).await?;
         let what = match (was, submission.onto) {
             (None, _) => "submitted",

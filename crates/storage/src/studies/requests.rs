@@ -1,10 +1,12 @@
 //! Requests: the answer to a submission is kept, so that its repeat answers the same.
 
-use selffer_core::ids::{Digest, StudyId};
+use std::collections::BTreeMap;
+
+use selffer_core::ids::{Digest, JobKey, StudyId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Submission, Submitted};
+use super::{Submission, Submitted, content};
 use crate::{
     StoreError,
     convert::{digest, from_i32, to_i32},
@@ -38,18 +40,21 @@ pub(super) async fn take(
 /// It was another one.
 pub(super) async fn answer_again(
     connection: &mut PgConnection,
-    request_id: Uuid,
+    submission: &Submission<'_>,
     body: Digest,
 ) -> Result<Submitted, StoreError> {
+    let request_id = submission.request_id;
     let answer = sqlx::query!(
-        r#"SELECT r.body_digest, s.name, r.existed, r.jobs, r.shared, r.succeeded, r.added, r.reopened
+        r#"SELECT r.body_digest, s.study_id, s.name, r.existed, r.jobs, r.shared, r.succeeded, r.added, r.reopened
            FROM requests r JOIN studies s USING (study_id)
            WHERE r.request_id = $1"#,
         request_id,
     );
-    let answer = answer.fetch_one(connection).await?;
+    let answer = answer.fetch_one(&mut *connection).await?;
     if digest(&answer.body_digest)? != body {
-        return Err(StoreError::RequestReused { request_id });
+        let networks = content::networks_of(connection, StudyId(answer.study_id)).await?;
+        let difference = difference(submission, &answer.name, &networks);
+        return Err(StoreError::RequestReused { request_id, difference });
     }
     Ok(Submitted {
         study: answer.name,
@@ -60,6 +65,18 @@ pub(super) async fn answer_again(
         added: from_i32(answer.added),
         reopened: from_i32(answer.reopened),
     })
+}
+
+/// In what a submission differs from the one that had its request id, as far as can be told from
+/// the study that came of that.
+fn difference(submission: &Submission<'_>, study: &str, networks: &BTreeMap<String, JobKey>) -> String {
+    if submission.study.name.as_str() != study {
+        return format!("it was for study {study}, now for {}", submission.study.name);
+    }
+    match content::difference(networks, &submission.study.cells) {
+        same if same.is_empty() => "the priority, or whether it extends the study".to_owned(),
+        difference => difference,
+    }
 }
 
 /// Keeps the answer with its request.

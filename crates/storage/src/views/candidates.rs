@@ -1,9 +1,9 @@
 //! The best ready jobs, for the dispatcher to match with waiting workers.
 
 use selffer_core::{
-    ids::{Digest, JobId, JobKey},
+    ids::{Digest, JobId, JobKey, StudyId},
     job::StateKind,
-    placement::{Candidate, PackRoom},
+    placement::{Candidate, PackRoom, StudyRoom},
 };
 
 use crate::{Store, StoreError, convert};
@@ -41,10 +41,23 @@ impl Store {
                 not_before: row.not_before,
                 source_weights,
                 avoid_worker: row.avoid_worker,
+                kept_from: row.kept_from.into_iter().collect(),
+                limited_by: row.limited_by.into_iter().map(StudyId).collect(),
                 pack: convert::needed_pack(&row.pack, row.pack_bytes)?,
             })
         });
         candidates.collect()
+    }
+
+    /// How many more jobs of each active study with a limit may start.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn study_room(&self) -> Result<StudyRoom, StoreError> {
+        let rows =
+            sqlx::query!(r#"SELECT study_id AS "study_id!", GREATEST(room, 0) AS "room!" FROM study_room"#);
+        let rows = rows.fetch_all(&self.main).await?.into_iter();
+        Ok(rows.map(|row| (StudyId(row.study_id), convert::count(row.room))).collect())
     }
 
     /// Which of these networks exist, and how far they are.

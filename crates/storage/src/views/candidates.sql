@@ -4,6 +4,7 @@
 -- $2 bytes (none: no bound) and are none of $3: jobs that no waiting worker may take must not fill
 -- the list in front of others. Packs are few, so what is left out is found once, not for each job.
 -- In a freeze there are none: that is asked once, before anything else.
+-- The same for jobs whose studies have as many at work as they may.
 -- COALESCE only keeps the planner from guessing: it takes a bare `<> ALL` to leave next to nothing
 -- and reads the whole table (measured with 100,000 ready jobs: 160 ms instead of 2).
 SELECT best.job_id AS "job_id!", best.key AS "key!", best.priority AS "priority!",
@@ -19,10 +20,29 @@ SELECT best.job_id AS "job_id!", best.key AS "key!", best.priority AS "priority!
         FROM attempts a
         WHERE a.job_id = best.job_id
           AND a.attempt = best.attempt
-          AND a.outcome IN ('failed', 'worker_lost')) AS avoid_worker
+          AND a.outcome IN ('failed', 'worker_lost')) AS avoid_worker,
+    -- Another device, or a larger one, if there is one.
+    ARRAY(
+        SELECT living.worker
+        FROM attempts a
+        JOIN workers its ON its.session_id = a.session_id AND its.worker = a.worker
+        JOIN living_workers living ON CASE a.failure_class
+            WHEN 'hardware' THEN living.worker = a.worker
+            ELSE living.memory_bytes <= its.memory_bytes END
+        WHERE best.attempt > 0
+          AND a.job_id = best.job_id
+          AND a.attempt = best.attempt
+          AND a.failure_class IN ('hardware', 'out_of_memory')
+          AND EXISTS (
+              SELECT 1
+              FROM living_workers other
+              WHERE CASE a.failure_class
+                  WHEN 'hardware' THEN other.worker <> a.worker
+                  ELSE other.memory_bytes > its.memory_bytes END)) AS "kept_from!",
+    COALESCE(best.limited_by, '{}') AS "limited_by!"
 FROM (
     (SELECT j.job_id, j.key, j.priority, j.flops, j.not_before, j.source_job_id, j.attempt, j.pack,
-            COALESCE(waiting.flops, 0) AS unlocks_flops
+            j.limited_by, COALESCE(waiting.flops, 0) AS unlocks_flops
         FROM jobs j
         CROSS JOIN LATERAL (
             SELECT SUM(d.flops) AS flops
@@ -33,16 +53,21 @@ FROM (
                 SELECT i.digest
                 FROM imports i
                 WHERE i.kind = 'pack' AND i.bytes > $2 AND i.digest <> ALL ($3))), false)
+            AND NOT COALESCE(j.limited_by <@ ARRAY(
+                SELECT full_one.study_id FROM study_room full_one WHERE full_one.room <= 0), false)
         ORDER BY j.priority DESC, unlocks_flops DESC, j.flops DESC, j.key
         LIMIT $1)
     UNION ALL
-    (SELECT j.job_id, j.key, j.priority, j.flops, j.not_before, j.source_job_id, j.attempt, j.pack, 0
+    (SELECT j.job_id, j.key, j.priority, j.flops, j.not_before, j.source_job_id, j.attempt, j.pack,
+            j.limited_by, 0
         FROM jobs j
         WHERE j.state = 'ready' AND j.claimable AND NOT j.is_source AND j.not_before <= clock_timestamp()
             AND NOT COALESCE(j.pack = ANY (ARRAY(
                 SELECT i.digest
                 FROM imports i
                 WHERE i.kind = 'pack' AND i.bytes > $2 AND i.digest <> ALL ($3))), false)
+            AND NOT COALESCE(j.limited_by <@ ARRAY(
+                SELECT full_one.study_id FROM study_room full_one WHERE full_one.room <= 0), false)
         ORDER BY j.priority DESC, j.flops DESC, j.key
         LIMIT $1)
 ) AS best

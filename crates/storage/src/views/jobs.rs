@@ -60,6 +60,10 @@ pub struct JobSummary {
     pub interest: Interest,
     /// Whether its worker is asked to end it.
     pub withdrawn: bool,
+    /// Why it is to be held once its worker has made a checkpoint.
+    pub hold_asked: Option<HoldReason>,
+    /// Whether its studies have as many networks at work as they may.
+    pub studies_full: bool,
     /// The network it copies from.
     pub source: Option<SourceState>,
     /// The split's name.
@@ -82,7 +86,7 @@ pub struct JobSummary {
     pub batch: u32,
     /// What it reads.
     pub pack: NeededPack,
-    /// That no worker may take its pack. The store does not know; who does, fills it in.
+    /// That no worker may take its pack, or any job. Who knows what they hold fills it in.
     pub fits_nobody: Option<WaitReason>,
 }
 
@@ -115,6 +119,8 @@ struct SummaryRow {
     not_before: Option<DateTime<Utc>>,
     interest: String,
     withdrawn: bool,
+    hold_asked: Option<Json<HoldReason>>,
+    studies_full: bool,
     source_name: Option<String>,
     source_state: Option<String>,
     split: String,
@@ -158,6 +164,8 @@ impl SummaryRow {
             not_before: self.not_before,
             interest: convert::interest(&self.interest)?,
             withdrawn: self.withdrawn,
+            hold_asked: self.hold_asked.map(|asked| asked.0),
+            studies_full: self.studies_full,
             source,
             split: self.split,
             treatment: self.treatment,
@@ -245,6 +253,9 @@ impl Store {
                    COALESCE(r.test_top1_correct::double precision / NULLIF(r.test_images, 0), test.top1) AS top1,
                    j.hold AS "hold: Json<HoldReason>", j.failure AS "failure: Json<Failure>", j.not_before,
                    j.interest, j.withdrawn_at IS NOT NULL AS "withdrawn!",
+                   j.hold_asked AS "hold_asked: Json<HoldReason>",
+                   COALESCE(j.limited_by <@ ARRAY(SELECT study_id FROM study_room WHERE room <= 0), false)
+                       AS "studies_full!",
                    COALESCE(named.name, encode(substring(source.key FOR 4), 'hex')) AS source_name,
                    source.state AS "source_state?", j.split, sj.treatment, j.layers_copied, j.source_half,
                    j.target_half, j.seed, j.images_per_class, j.flops, j.batch,
@@ -286,13 +297,20 @@ impl JobSummary {
             (None, None, StateKind::Running | StateKind::Suspect, _) if self.withdrawn => {
                 "cancelled: ends after a checkpoint".to_owned()
             }
+            (None, None, StateKind::Leased | StateKind::Running | StateKind::Suspect, _)
+                if self.hold_asked.is_some() =>
+            {
+                let reason = self.hold_asked.as_ref().map(ToString::to_string).unwrap_or_default();
+                format!("to be held after a checkpoint: {reason}")
+            }
             (None, None, StateKind::Waiting, Some(source)) if paused => {
                 format!("paused; waits for {}", source.name)
             }
             (None, None, StateKind::Waiting, Some(source)) => format!("waits for {}", source.name),
             (None, None, StateKind::Ready, _) if paused => "paused".to_owned(),
             (None, None, StateKind::Ready, _) => {
-                self.fits_nobody.as_ref().map_or_else(String::new, WaitReason::to_string)
+                let full = self.studies_full.then_some(&WaitReason::StudiesFull);
+                self.fits_nobody.as_ref().or(full).map_or_else(String::new, WaitReason::to_string)
             }
             (None, None, StateKind::Suspect, _) => "its worker is silent".to_owned(),
             _ => String::new(),

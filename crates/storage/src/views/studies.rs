@@ -39,6 +39,10 @@ pub struct StudySummary {
     pub interest_since: DateTime<Utc>,
     /// More is sooner.
     pub priority: i32,
+    /// How many of its networks may be at work at once; none for any number.
+    pub parallel_max: Option<u32>,
+    /// When it is stopped, if it has not ended.
+    pub deadline: Option<DateTime<Utc>>,
     /// Jobs by state; states without jobs are absent.
     pub counts: BTreeMap<StateKind, u32>,
     /// Floating-point operations of all its jobs.
@@ -108,6 +112,8 @@ struct StudyRow {
     interest_reason: String,
     interest_since: DateTime<Utc>,
     priority: i32,
+    parallel_max: Option<i32>,
+    deadline: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 }
 
@@ -130,7 +136,8 @@ impl Store {
         let rows = sqlx::query_as!(
             StudyRow,
             r#"SELECT study_id, name, dataset, pack_digest, network, created_at, interest,
-                   interest_reason, interest_since, priority, clock_timestamp() AS "now!"
+                   interest_reason, interest_since, priority, parallel_max, deadline,
+                   clock_timestamp() AS "now!"
                FROM studies
                ORDER BY created_at DESC"#,
         );
@@ -147,7 +154,8 @@ impl Store {
         let row = sqlx::query_as!(
             StudyRow,
             r#"SELECT study_id, name, dataset, pack_digest, network, created_at, interest,
-                   interest_reason, interest_since, priority, clock_timestamp() AS "now!"
+                   interest_reason, interest_since, priority, parallel_max, deadline,
+                   clock_timestamp() AS "now!"
                FROM studies
                WHERE study_id = $1"#,
             study_id.0,
@@ -242,6 +250,8 @@ fn summary(shares: &[Share], row: StudyRow) -> Result<StudySummary, StoreError> 
         interest_reason: row.interest_reason,
         interest_since: row.interest_since,
         priority: row.priority,
+        parallel_max: row.parallel_max.map(convert::from_i32),
+        deadline: row.deadline,
         ending: shares.iter().map(|share| convert::count(share.ending)).sum(),
         counts: counts.collect::<Result<_, StoreError>>()?,
         work_total: shares.iter().map(|share| share.work_total).sum(),

@@ -3,7 +3,7 @@
 use selffer_core::job::Phase;
 
 use crate::{
-    Store, StoreError,
+    SetAside, Store, StoreError,
     convert::{from_i32, phase},
 };
 
@@ -28,6 +28,8 @@ pub struct WorkerRow {
     pub images_per_s: f32,
     /// Its program's version.
     pub version: String,
+    /// That it is handed nothing, and why.
+    pub set_aside: Option<SetAside>,
 }
 
 impl Store {
@@ -46,6 +48,8 @@ impl Store {
                        WHERE sj.job_id = job.job_id
                        ORDER BY st.created_at DESC
                        LIMIT 1) AS job,
+                   aside.kind AS "aside_kind?", aside.reason AS "aside_reason?", aside.actor AS "aside_actor?",
+                   aside.since AS "aside_since?", aside.at_once AS "at_once?",
                    p.phase AS "phase?", COALESCE(p.images_per_s, 0) AS "images_per_s!"
                FROM sessions s
                JOIN heartbeats h USING (session_id)
@@ -56,12 +60,25 @@ impl Store {
                    WHERE j.session_id = w.session_id AND j.worker = w.worker
                    LIMIT 1) AS job ON true
                LEFT JOIN progress p ON p.job_id = job.job_id AND p.claim_id = job.claim_id
+               LEFT JOIN LATERAL (
+                   SELECT a.kind, a.reason, a.actor, a.since, a.at_once
+                   FROM set_aside a
+                   WHERE a.ended_at IS NULL AND a.name IN (w.worker, s.node)
+                   ORDER BY a.kind DESC, a.at_once DESC
+                   LIMIT 1) AS aside ON true
                WHERE s.ended_at IS NULL
                  AND h.last_at > clock_timestamp() - interval '1 day'
                ORDER BY w.worker"#,
         );
         let rows = rows.fetch_all(&self.main).await?;
         let workers = rows.into_iter().map(|row| {
+            let set_aside = row.aside_kind.zip(row.aside_since).map(|(kind, since)| SetAside {
+                kind,
+                reason: row.aside_reason.unwrap_or_default(),
+                actor: row.aside_actor.unwrap_or_default(),
+                since,
+                at_once: row.at_once.unwrap_or_default(),
+            });
             Ok(WorkerRow {
                 worker: row.worker,
                 device_kind: row.device_kind,
@@ -72,6 +89,7 @@ impl Store {
                 phase: row.phase.as_deref().map(phase).transpose()?,
                 images_per_s: row.images_per_s,
                 version: row.program_version,
+                set_aside,
             })
         });
         workers.collect()

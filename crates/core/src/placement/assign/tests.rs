@@ -44,6 +44,8 @@ fn job(number: u8, flops: f64) -> Candidate {
         not_before: at(0),
         source_weights: None,
         avoid_worker: None,
+        kept_from: BTreeSet::new(),
+        limited_by: BTreeSet::new(),
         pack: NeededPack { digest: Digest([99; 32]), bytes: 10 },
     }
 }
@@ -243,4 +245,11 @@ proptest! {
             prop_assert!(could.clone().all(|one| score(&jobs[one.candidate]) >= score(&jobs[better])));
         }
     }
+}
+
+#[test]
+fn a_job_is_kept_from_workers_as_long_as_it_takes() {
+    let kept = Candidate { kept_from: ["node1/cpu0".to_owned()].into(), ..job(1, 9.0) };
+    assert_eq!(pairs(&[worker(1, 0, &[])], &[kept.clone(), job(2, 1.0)]), [(0, 1)]);
+    assert_eq!(pairs(&[worker(1, 0, &[]), worker(2, 1, &[])], &[kept, job(2, 1.0)]), [(1, 0), (0, 1)]);
 }
