@@ -16,7 +16,7 @@ use futures_util::{StreamExt, stream};
 use selffer_core::{
     ids::{Claim, ClaimId, Digest, JobId, SessionId},
     limits::{CANDIDATES_MAX, DISPATCH_SCAN_MS},
-    placement::{Candidate, PackRoom, WaitingWorker, assign},
+    placement::{Candidate, PackRoom, WaitingWorker, assign, below_limits},
 };
 use selffer_storage::{Assignment, NewClaim, Store, StoreError};
 use tokio::{
@@ -168,6 +168,9 @@ async fn dispatch(store: &Store, waiting: &mut Vec<Waiting>) -> Result<(), Store
         let room = PackRoom::of_any(waiting.iter().map(|waiting| &waiting.wish.room));
         let mut candidates = store.candidates_for(&room, CANDIDATES_MAX).await?;
         candidates.retain(|candidate| !taken.contains(&candidate.job_id));
+        if candidates.iter().any(|candidate| !candidate.limited_by.is_empty()) {
+            candidates = below_limits(candidates, store.study_room().await?);
+        }
         if candidates.is_empty() {
             return Ok(());
         }

@@ -12,7 +12,7 @@ use std::{
 
 use selffer_core::{
     job::StateKind,
-    placement::{PackRoom, fits_nobody},
+    placement::{PackRoom, WaitReason, fits_nobody},
 };
 use selffer_storage::{JobSummary, Store, StoreError};
 
@@ -35,7 +35,8 @@ impl PackRooms {
         said.insert(worker.to_owned(), room.clone());
     }
 
-    /// Fills in which of these jobs wait because no living worker may take their pack.
+    /// Fills in which of these jobs wait because no living worker may take their pack, or because
+    /// all are set aside.
     ///
     /// # Errors
     /// The database.
@@ -43,8 +44,14 @@ impl PackRooms {
         if jobs.iter().all(|job| job.state != StateKind::Ready) {
             return Ok(());
         }
-        let living = store.workers().await?.into_iter().filter(|row| row.alive).map(|row| row.worker);
-        let Some(rooms) = self.of(living) else { return Ok(()) };
+        let living: Vec<_> = store.workers().await?.into_iter().filter(|row| row.alive).collect();
+        if !living.is_empty() && living.iter().all(|row| row.set_aside.is_some()) {
+            let workers = living.len() as u64;
+            let ready = jobs.iter_mut().filter(|job| job.state == StateKind::Ready);
+            ready.for_each(|job| job.fits_nobody = Some(WaitReason::AllSetAside { workers }));
+            return Ok(());
+        }
+        let Some(rooms) = self.of(living.into_iter().map(|row| row.worker)) else { return Ok(()) };
         for job in jobs.iter_mut().filter(|job| job.state == StateKind::Ready) {
             job.fits_nobody = fits_nobody(&job.pack, &rooms);
         }

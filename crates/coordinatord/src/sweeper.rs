@@ -71,6 +71,11 @@ async fn sweep(coordinator: &Coordinator, brake: &mut Brake) -> Result<(), Store
     let store = coordinator.store.under(term);
     // What a person said is not a matter of silence, so the brake does not hold it.
     let ended = store.end_withdrawn(timing.cancel_within).await? + store.end_unwanted().await?;
+    let overdue = store.stop_overdue().await?;
+    if overdue > 0 {
+        info!(overdue, "studies whose deadline has passed were stopped");
+        coordinator.changed();
+    }
     if ended > 0 {
         info!(ended, "jobs that nobody wants any more were ended");
         coordinator.changed();

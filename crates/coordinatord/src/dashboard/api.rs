@@ -130,6 +130,8 @@ fn study_json(study: &StudySummary, pace: Pace) -> Value {
         "interest_reason": some_text(&study.interest_reason),
         "interest_since": iso(study.interest_since),
         "priority": study.priority,
+        "parallel_max": study.parallel_max,
+        "deadline": study.deadline.map(|at| at.to_rfc3339_opts(SecondsFormat::Millis, true)),
     })
 }
 
@@ -166,6 +168,13 @@ fn worker_json(row: &WorkerRow) -> Value {
         "phase": some_text(phase_word(row.phase)),
         "images_per_s": row.images_per_s,
         "version": row.version,
+        "set_aside": row.set_aside.as_ref().map(|aside| json!({
+            "kind": aside.kind,
+            "reason": some_text(&aside.reason),
+            "by": aside.actor,
+            "since": aside.since.to_rfc3339_opts(SecondsFormat::Millis, true),
+            "now": aside.at_once,
+        })),
     })
 }
 

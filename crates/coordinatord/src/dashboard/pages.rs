@@ -69,6 +69,10 @@ struct StudyLine {
     /// Its interest, where that is worth a word.
     interest: Option<InterestLine>,
     priority: i32,
+    /// How many of its networks may be at work at once.
+    parallel_max: Option<u32>,
+    /// When it is stopped, if it has not ended.
+    deadline: Option<String>,
 }
 
 /// That a study is paused, stopped or cancelled.
@@ -197,6 +201,11 @@ fn study_line(study: &StudySummary, pace: Pace) -> StudyLine {
         has_ended,
         interest: interest_line(study),
         priority: study.priority,
+        parallel_max: study.parallel_max,
+        deadline: study
+            .deadline
+            .filter(|_| !has_ended)
+            .map(|at| at.format("%Y-%m-%d %H:%M UTC").to_string()),
     }
 }
 

@@ -1,10 +1,14 @@
 //! What people do to studies and jobs, as one act each.
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
-use selffer_core::limits::REASON_BYTES_MAX;
-use selffer_proto::{convert, v1};
-use selffer_storage::{Act, Acted, OtherStudy, Reopen, Store, StoreError};
+use chrono::{DateTime, Datelike};
+use selffer_core::limits::{PARALLEL_MAX, REASON_BYTES_MAX};
+use selffer_proto::{
+    convert::{self, ConvertError},
+    v1,
+};
+use selffer_storage::{Act, Acted, Deadline, Fate, OtherStudy, Reopen, Store, StoreError};
 use tonic::Status;
 use tracing::info;
 
@@ -60,9 +64,11 @@ impl Service {
         message: v1::CancelJobRequest,
     ) -> Result<v1::Act, Status> {
         let by = By::new(principal, message.reason);
+        let fate = convert::fate("dependants", message.dependants);
+        let fate = fate.map_err(|error| unconvertible(&error))?.map(fate_in_the_store);
         self.do_act("cancel", principal, move |store| async move {
             let job = store.find_job(&message.selector).await?;
-            store.cancel_job(&job, &by.act()).await
+            store.cancel_job_and(&job, fate, &by.act()).await
         })
         .await
     }
@@ -76,6 +82,60 @@ impl Service {
         self.do_act("retry", principal, move |store| async move {
             let job = store.find_job(&message.selector).await?;
             store.retry_job(&job, &by.act()).await
+        })
+        .await
+    }
+
+    pub(super) async fn held_study(
+        &self,
+        principal: Principal,
+        message: v1::HoldStudyRequest,
+    ) -> Result<v1::Act, Status> {
+        let by = By::new(principal, message.reason);
+        self.do_act("hold", principal, move |store| async move {
+            store.hold_study(&message.study, &by.act()).await
+        })
+        .await
+    }
+
+    pub(super) async fn held_job(
+        &self,
+        principal: Principal,
+        message: v1::HoldJobRequest,
+    ) -> Result<v1::Act, Status> {
+        let by = By::new(principal, message.reason);
+        self.do_act("hold", principal, move |store| async move {
+            let job = store.find_job(&message.selector).await?;
+            store.hold_job(&job, &by.act()).await
+        })
+        .await
+    }
+
+    pub(super) async fn limited_study(
+        &self,
+        principal: Principal,
+        message: v1::LimitStudyRequest,
+    ) -> Result<v1::Act, Status> {
+        let by = By::new(principal, message.reason);
+        if message.parallel_max.is_some_and(|most| most == 0 || most > PARALLEL_MAX) {
+            let problem = format!("is not in 1..={PARALLEL_MAX}; `pause` hands out nothing");
+            return Err(unconvertible(&ConvertError::new("parallel_max", problem)));
+        }
+        self.do_act("limit", principal, move |store| async move {
+            store.limit(&message.study, message.parallel_max, &by.act()).await
+        })
+        .await
+    }
+
+    pub(super) async fn deadline_set(
+        &self,
+        principal: Principal,
+        message: v1::SetDeadlineRequest,
+    ) -> Result<v1::Act, Status> {
+        let by = By::new(principal, message.reason);
+        let deadline = deadline(message.when).map_err(|error| unconvertible(&error))?;
+        self.do_act("deadline", principal, move |store| async move {
+            store.set_deadline(&message.study, deadline, &by.act()).await
         })
         .await
     }
@@ -104,19 +164,45 @@ impl Service {
     }
 }
 
+/// The longest that a deadline may lie ahead.
+const DEADLINE_WITHIN: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
+
+fn deadline(when: Option<v1::set_deadline_request::When>) -> Result<Deadline, ConvertError> {
+    use v1::set_deadline_request::When;
+    match when {
+        None => Ok(Deadline::None),
+        Some(When::InMs(ms)) if ms <= DEADLINE_WITHIN.as_millis() as u64 => {
+            Ok(Deadline::In(Duration::from_millis(ms)))
+        }
+        Some(When::InMs(ms)) => Err(ConvertError::new("in_ms", format!("{ms} is over a hundred years"))),
+        Some(When::AtUnixMs(ms)) => match DateTime::from_timestamp_millis(ms) {
+            Some(at) if (1970..10_000).contains(&at.year()) => Ok(Deadline::At(at)),
+            _ => Err(ConvertError::new("at_unix_ms", format!("{ms} is no time"))),
+        },
+    }
+}
+
+fn fate_in_the_store(fate: v1::Fate) -> Fate {
+    match fate {
+        v1::Fate::Cancel => Fate::Cancel,
+        v1::Fate::Hold => Fate::Hold,
+        v1::Fate::Keep | v1::Fate::Unspecified => Fate::Keep,
+    }
+}
+
 /// Who acts, and why.
-struct By {
+pub(super) struct By {
     actor: String,
     reason: String,
 }
 
 impl By {
-    fn new(principal: Principal, mut reason: String) -> Self {
+    pub(super) fn new(principal: Principal, mut reason: String) -> Self {
         reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
         Self { actor: principal.to_string(), reason }
     }
 
-    fn act(&self) -> Act<'_> {
+    pub(super) fn act(&self) -> Act<'_> {
         Act { actor: &self.actor, reason: &self.reason }
     }
 }
@@ -132,6 +218,7 @@ fn on_the_wire(acted: Acted) -> v1::Act {
         ending: acted.ending,
         running: acted.running,
         reopened: acted.reopened,
+        held: acted.held,
         others: acted.others.into_iter().map(other).collect(),
     }
 }

@@ -17,6 +17,7 @@ mod studies;
 mod submissions;
 mod summaries;
 mod watch;
+mod worker_acts;
 mod worker_messages;
 mod workers;
 

@@ -35,6 +35,8 @@ pub(super) fn of_store(failure: &StoreError) -> Status {
         | StoreError::RequestReused { .. }
         | StoreError::ImportNameTaken { .. } => Code::AlreadyExists,
         StoreError::SessionEnded { .. }
+        | StoreError::SetAside { .. }
+        | StoreError::HasDependants { .. }
         | StoreError::NotPublished { .. }
         | StoreError::InterestGone { .. }
         | StoreError::Unwanted { .. }

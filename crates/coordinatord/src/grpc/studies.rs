@@ -106,7 +106,10 @@ impl StudyService for Service {
         let summary = std::slice::from_mut(&mut detail.summary);
         let explained = self.coordinator.pack_rooms.explain(store, summary).await;
         explained.map_err(|error| of_store(&error))?;
-        Ok(Response::new(summaries::detail(detail)))
+        let (dependants, dependants_count) =
+            store.dependants_of(found.job_id).await.map_err(|error| of_store(&error))?;
+        let detail = summaries::detail(detail);
+        Ok(Response::new(v1::GetJobResponse { dependants, dependants_count, ..detail }))
     }
 
     async fn get_log(
@@ -189,6 +192,60 @@ impl StudyService for Service {
         let principal = principal(&request)?;
         let act = self.retried_job(principal, request.into_inner()).await?;
         Ok(Response::new(v1::RetryJobResponse { act: Some(act) }))
+    }
+
+    async fn hold_study(
+        &self,
+        request: Request<v1::HoldStudyRequest>,
+    ) -> Result<Response<v1::HoldStudyResponse>, Status> {
+        let principal = principal(&request)?;
+        let act = self.held_study(principal, request.into_inner()).await?;
+        Ok(Response::new(v1::HoldStudyResponse { act: Some(act) }))
+    }
+
+    async fn hold_job(
+        &self,
+        request: Request<v1::HoldJobRequest>,
+    ) -> Result<Response<v1::HoldJobResponse>, Status> {
+        let principal = principal(&request)?;
+        let act = self.held_job(principal, request.into_inner()).await?;
+        Ok(Response::new(v1::HoldJobResponse { act: Some(act) }))
+    }
+
+    async fn limit_study(
+        &self,
+        request: Request<v1::LimitStudyRequest>,
+    ) -> Result<Response<v1::LimitStudyResponse>, Status> {
+        let principal = principal(&request)?;
+        let act = self.limited_study(principal, request.into_inner()).await?;
+        Ok(Response::new(v1::LimitStudyResponse { act: Some(act) }))
+    }
+
+    async fn set_deadline(
+        &self,
+        request: Request<v1::SetDeadlineRequest>,
+    ) -> Result<Response<v1::SetDeadlineResponse>, Status> {
+        let principal = principal(&request)?;
+        let act = self.deadline_set(principal, request.into_inner()).await?;
+        Ok(Response::new(v1::SetDeadlineResponse { act: Some(act) }))
+    }
+
+    async fn drain_workers(
+        &self,
+        request: Request<v1::DrainWorkersRequest>,
+    ) -> Result<Response<v1::DrainWorkersResponse>, Status> {
+        let principal = principal(&request)?;
+        let act = self.drained_workers(principal, request.into_inner()).await?;
+        Ok(Response::new(v1::DrainWorkersResponse { act: Some(act) }))
+    }
+
+    async fn release_workers(
+        &self,
+        request: Request<v1::ReleaseWorkersRequest>,
+    ) -> Result<Response<v1::ReleaseWorkersResponse>, Status> {
+        let principal = principal(&request)?;
+        let act = self.released_workers(principal, request.into_inner()).await?;
+        Ok(Response::new(v1::ReleaseWorkersResponse { act: Some(act) }))
     }
 
     type WatchStudyStream = WatchStream;

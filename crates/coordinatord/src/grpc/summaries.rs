@@ -59,6 +59,8 @@ pub(super) fn study(study: &StudySummary, pace: Pace) -> v1::StudySummary {
         priority: study.priority,
         ending: study.ending,
         ended: study.has_ended(),
+        parallel_max: study.parallel_max,
+        deadline_unix_ms: study.deadline.map(|at| at.timestamp_millis()),
     }
 }
 
@@ -149,6 +151,8 @@ pub(super) fn detail(detail: JobDetail) -> v1::GetJobResponse {
         network: detail.names.network,
         source_seed: detail.names.source_seed,
         intermediates: detail.intermediates.into_iter().map(intermediate).collect(),
+        dependants: Vec::new(),
+        dependants_count: 0,
         source_checkpoint_id: detail.source_checkpoint.map_or_else(String::new, |id| id.to_string()),
     }
 }
@@ -164,6 +168,13 @@ pub(super) fn worker(row: WorkerRow) -> v1::WorkerSummary {
         phase: convert::phase_number(row.phase),
         images_per_s: row.images_per_s,
         version: row.version,
+        set_aside: row.set_aside.map(|aside| v1::SetAside {
+            kind: aside.kind,
+            reason: aside.reason,
+            actor: aside.actor,
+            since_unix_ms: aside.since.timestamp_millis(),
+            now: aside.at_once,
+        }),
     }
 }
 

@@ -1,12 +1,14 @@
 //! What worker daemons say: sessions, claims, heartbeats, outcomes.
 
-use std::time::Instant;
+use std::time::{Duration, Instant as StdInstant};
 
 use selffer_core::{job::Failure, outcome::JobResult};
 use selffer_proto::{
     convert::{self, checkpoint_id, give_back_reason, required},
     v1::{self, worker_service_server::WorkerService},
 };
+use selffer_storage::StoreError;
+use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 use tracing::info;
 
@@ -17,6 +19,23 @@ use super::{
     worker_messages::{assignment_on_the_wire, holder, inventory, milliseconds, session, verdicts, wish},
 };
 use crate::auth::principal;
+
+/// How often it is looked whether a worker that asks for a job was released.
+const RELEASE_SCAN: Duration = Duration::from_secs(1);
+
+impl Service {
+    /// A worker that is set aside waits here instead of asking again and again; when it has been
+    /// released, or has waited as long as it wished, it asks anew.
+    async fn wait_for_release(&self, worker: &str, until: Instant) -> Result<(), StoreError> {
+        while Instant::now() < until && !self.coordinator.stopping.is_cancelled() {
+            tokio::time::sleep_until(until.min(Instant::now() + RELEASE_SCAN)).await;
+            if !self.coordinator.store.is_set_aside(worker).await? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
 
 #[tonic::async_trait]
 impl WorkerService for Service {
@@ -53,7 +72,14 @@ impl WorkerService for Service {
             Some(assignment) => Some(assignment),
             None => {
                 self.coordinator.pack_rooms.note(&wish.worker, &wish.room);
-                self.coordinator.dispatcher.claim(wish).await.map_err(|error| of_store(&error))?
+                let (worker, until) = (wish.worker.clone(), Instant::now() + wish.wait);
+                match self.coordinator.dispatcher.claim(wish).await {
+                    Err(StoreError::SetAside { .. }) => {
+                        self.wait_for_release(&worker, until).await.map_err(|error| of_store(&error))?;
+                        None
+                    }
+                    granted => granted.map_err(|error| of_store(&error))?,
+                }
             }
         };
         if let Some(assignment) = &assignment {
@@ -102,10 +128,10 @@ impl WorkerService for Service {
         };
         let answer = self.coordinator.act(heartbeat).await?;
         let longest = self.coordinator.timing.heartbeat_interval;
-        let next = self.coordinator.heartbeat_pace.next_after(session_id, longest, Instant::now());
+        let next = self.coordinator.heartbeat_pace.next_after(session_id, longest, StdInstant::now());
         Ok(Response::new(v1::HeartbeatResponse {
             verdicts: verdicts(&answer),
-            drain: false,
+            drain: answer.drain,
             next_heartbeat_ms: milliseconds(next),
         }))
     }

@@ -141,7 +141,11 @@ async fn jobs_are_cancelled_and_tried_again_one_by_one() {
     let mut studies = connection.studies();
 
     let request =
-        v1::CancelJobRequest { selector: "first:leather-cloth/baseA".into(), reason: String::new() };
+        v1::CancelJobRequest { selector: "first:leather-cloth/baseA".into(), ..Default::default() };
+    let undecided = studies.cancel_job(request.clone()).await.unwrap_err();
+    assert_eq!(undecided.code(), Code::FailedPrecondition);
+    assert!(undecided.message().contains("leather-cloth/A1B"), "{undecided}");
+    let request = v1::CancelJobRequest { dependants: v1::Fate::Hold.into(), ..request };
     let act = studies.cancel_job(request).await.unwrap().into_inner().act.unwrap();
     assert_eq!((act.cancelled, act.others.len()), (1, 2));
     let request = v1::RetryJobRequest { selector: "leather-cloth/A1B".into(), reason: String::new() };
@@ -153,7 +157,7 @@ async fn jobs_are_cancelled_and_tried_again_one_by_one() {
     let request = v1::RetryStudyRequest { study: "second".into(), only_failed: true, reason: String::new() };
     let act = studies.retry_study(request).await.unwrap().into_inner().act.unwrap();
     assert!(!act.changed);
-    let request = v1::CancelJobRequest { selector: "none/baseA".into(), reason: String::new() };
+    let request = v1::CancelJobRequest { selector: "none/baseA".into(), ..Default::default() };
     assert_eq!(studies.cancel_job(request).await.unwrap_err().code(), Code::NotFound);
     let unknown = v1::ChangeInterestRequest { study: "first".into(), ..Default::default() };
     assert_eq!(studies.change_interest(unknown).await.unwrap_err().code(), Code::InvalidArgument);

@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod acts;
+mod blame;
 mod check;
 mod checkpoints;
 mod dashboard;

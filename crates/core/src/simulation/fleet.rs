@@ -423,6 +423,8 @@ fn candidate(index: usize, job: &Job) -> Option<Candidate> {
         not_before,
         source_weights,
         avoid_worker,
+        kept_from: std::collections::BTreeSet::new(),
+        limited_by: std::collections::BTreeSet::new(),
         pack,
     })
 }

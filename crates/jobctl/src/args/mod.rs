@@ -14,7 +14,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use acts::{CancelArgs, PrioritizeArgs, RetryArgs, StopArgs, StudyActArgs};
+pub(crate) use acts::{
+    CancelArgs, Deadline, DeadlineArgs, DrainArgs, FateArg, HoldArgs, LimitArgs, Parallel, PrioritizeArgs,
+    ReleaseArgs, RetryArgs, StopArgs, StudyActArgs,
+};
 pub(crate) use checkpoint::{CheckpointCommand, Iterations, VerifyArgs};
 pub(crate) use data::{DataCommand, ImportWeightsArgs, PackArg, PacksArg, PushArgs, SplitArgs};
 pub(crate) use grid::GridCommand;
@@ -178,10 +181,20 @@ Examples:
   jobctl cancel fashion-demo               only what no other study wants
   jobctl cancel fashion-demo:random-0/A3B  one network, for all studies that want it
   jobctl cancel last -y --reason 'wrong images'
+  jobctl cancel last:random-0/baseA -y --dependants hold
 
 Trained networks and their results stay. A worker has a minute for a last checkpoint, from
 which the network goes on if it is submitted or tried again.")]
     Cancel(CancelArgs),
+    /// Run no network of this, for whatever study, until it is tried again
+    #[command(after_help = "\
+Examples:
+  jobctl hold fashion-demo:random-0/A3B --reason 'the images are looked into'
+  jobctl hold last --reason 'the disk is replaced'
+
+What runs ends after a checkpoint. Networks that copy from one that is held are held too.
+`jobctl retry` lets them go on; `jobctl pause` holds back one study only, and lets run what runs.")]
+    Hold(HoldArgs),
     /// Let what failed, was cancelled or is held start anew
     #[command(after_help = "\
 Examples:
@@ -196,6 +209,39 @@ Examples:
 
 A network has the largest priority of the studies that want it.")]
     Prioritize(PrioritizeArgs),
+    /// Say how many networks of a study may be at work at once
+    #[command(after_help = "\
+Examples:
+  jobctl limit fashion-demo --parallel 4
+  jobctl limit fashion-demo --parallel none
+
+A network that several studies want counts for each, and starts if one of them is below its limit.")]
+    Limit(LimitArgs),
+    /// Say when a study is stopped, if it has not ended
+    #[command(after_help = "\
+Examples:
+  jobctl deadline fashion-demo 36h
+  jobctl deadline fashion-demo 2026-12-24T18:00:00Z
+  jobctl deadline fashion-demo none
+
+At that time, by the database's clock, it is stopped as `jobctl stop` would.")]
+    Deadline(DeadlineArgs),
+    /// Hand a worker, or all of a node, nothing new
+    #[command(after_help = "\
+Examples:
+  jobctl drain node7 --reason 'new kernel tonight'
+  jobctl drain node7/gpu0 --now
+
+It stays so whatever is restarted, until `jobctl release`.")]
+    Drain(DrainArgs),
+    /// Hand a worker, or all of a node, jobs again
+    #[command(after_help = "\
+Examples:
+  jobctl release node7
+  jobctl release node7/gpu0 --reason 'the card was replaced'
+
+Ends what `jobctl drain` began, and a quarantine; `jobctl list workers` says why a worker is set aside.")]
+    Release(ReleaseArgs),
     /// Show the trainer's log of a job
     #[command(after_help = "\
 Examples:

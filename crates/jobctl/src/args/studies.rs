@@ -61,6 +61,12 @@ pub(crate) struct SubmitArgs {
     /// More is sooner; 0 for a new study
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) priority: Option<i32>,
+    /// Networks of it that may be at work at once
+    #[arg(long, value_name = "N|none", value_parser = super::acts::parallel)]
+    pub(crate) parallel: Option<Parallel>,
+    /// When it is stopped, as 2026-12-24T18:00:00Z or 36h from now
+    #[arg(long, value_name = "TIME|none", value_parser = super::acts::deadline)]
+    pub(crate) deadline: Option<Deadline>,
 }
 
 fn study_name(text: &str) -> Result<String, String> {

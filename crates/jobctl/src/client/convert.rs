@@ -16,7 +16,7 @@ use selffer_proto::{
 
 use super::views::{
     ActView, AttemptView, CheckpointView, EventView, JobDetail, JobView, LogView, PackView, StudyView,
-    Submitted, WatchView, WeightsView, WorkerView,
+    SetAsideView, Submitted, WatchView, WeightsView, WorkerView, WorkersActView,
 };
 
 /// A study's summary.
@@ -37,6 +37,8 @@ pub(super) fn study(study: v1::StudySummary) -> Result<StudyView, ConvertError> 
         interest_reason: filled(study.interest_reason),
         interest_since: time("interest_unix_ms", study.interest_unix_ms)?,
         priority: study.priority,
+        parallel_max: study.parallel_max,
+        deadline: study.deadline_unix_ms.map(|ms| time("deadline_unix_ms", ms)).transpose()?,
         ended: study.ended,
     })
 }
@@ -92,6 +94,8 @@ pub(super) fn job_detail(detail: v1::GetJobResponse) -> Result<JobDetail, Conver
         dataset: detail.dataset,
         network: detail.network,
         source_seed: detail.source_seed,
+        dependants: detail.dependants,
+        dependants_count: detail.dependants_count,
     })
 }
 
@@ -138,8 +142,13 @@ pub(super) fn speed(speed: v1::list_device_speeds_response::DeviceSpeed) -> Meas
 }
 
 /// A worker.
-pub(super) fn worker(worker: v1::WorkerSummary) -> WorkerView {
-    WorkerView {
+pub(super) fn worker(worker: v1::WorkerSummary) -> Result<WorkerView, ConvertError> {
+    let set_aside = |aside: v1::SetAside| {
+        let since = time("set_aside.since_unix_ms", aside.since_unix_ms)?;
+        Ok(SetAsideView { kind: aside.kind, reason: filled(aside.reason), actor: aside.actor, since })
+    };
+    Ok(WorkerView {
+        set_aside: worker.set_aside.map(set_aside).transpose()?,
         phase: convert::phase(worker.phase),
         job: filled(worker.job),
         worker: worker.worker,
@@ -149,7 +158,20 @@ pub(super) fn worker(worker: v1::WorkerSummary) -> WorkerView {
         silent_s: worker.silent_s,
         images_per_s: worker.images_per_s,
         version: worker.version,
-    }
+    })
+}
+
+/// What an act on workers came to.
+pub(super) fn workers_act(act: Option<v1::WorkersAct>) -> Result<WorkersActView, ConvertError> {
+    let act = act.ok_or_else(|| ConvertError::new("act", "is missing"))?;
+    Ok(WorkersActView {
+        name: act.name,
+        changed: act.changed,
+        workers: act.workers,
+        running: act.running,
+        ending: act.ending,
+        still: filled(act.still),
+    })
 }
 
 /// A pack in the store.
@@ -198,6 +220,7 @@ pub(super) fn act(act: Option<v1::Act>) -> Result<ActView, ConvertError> {
         cancelled: act.cancelled,
         ending: act.ending,
         running: act.running,
+        held: act.held,
         reopened: act.reopened,
         others: act.others.into_iter().map(|other| (other.study, other.jobs)).collect(),
     })

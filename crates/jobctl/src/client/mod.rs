@@ -14,12 +14,12 @@ use std::{env, time::Duration};
 use selffer_proto::client::{Addresses, Connection, TokenError, find_token};
 use tonic::{Request, Response, Status};
 
-pub(crate) use acts::Retry;
+pub(crate) use acts::{Haste, Retry};
 pub(crate) use imports::ImportSelector;
 pub(crate) use studies::{NewStudy, Results, WatchStream};
 pub(crate) use views::{
     ActView, AttemptView, CheckpointView, EventView, JobDetail, JobView, LogView, PackView, StudyView,
-    Submitted, WatchView, WeightsView, WorkerView, iso, phase_word,
+    SetAsideView, Submitted, WatchView, WeightsView, WorkerView, WorkersActView, iso, phase_word,
 };
 
 use crate::{

@@ -111,7 +111,7 @@ impl Client {
     pub(crate) async fn workers(&self) -> anyhow::Result<(Vec<WorkerView>, String)> {
         let answer = self.connection.studies().list_workers(self.request(v1::ListWorkersRequest {})).await;
         let answer = self.answer(answer)?;
-        Ok((answer.workers.into_iter().map(convert::worker).collect(), answer.notice))
+        Ok((collected(answer.workers, convert::worker)?, answer.notice))
     }
 
     /// How fast each kind of device has trained each network.

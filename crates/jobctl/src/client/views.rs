@@ -40,6 +40,10 @@ pub(crate) struct StudyView {
     pub(crate) interest_since: DateTime<Utc>,
     /// More is sooner.
     pub(crate) priority: i32,
+    /// How many of its networks may be at work at once; none for any number.
+    pub(crate) parallel_max: Option<u32>,
+    /// When it is stopped.
+    pub(crate) deadline: Option<DateTime<Utc>>,
     /// Whether nothing more happens for it by itself.
     pub(crate) ended: bool,
 }
@@ -118,6 +122,10 @@ pub(crate) struct JobDetail {
     pub(crate) network: String,
     /// The seed of the network that it copies from.
     pub(crate) source_seed: Option<u64>,
+    /// Some networks that copy from it and have not ended, as `STUDY:NAME`.
+    pub(crate) dependants: Vec<String>,
+    /// How many they are.
+    pub(crate) dependants_count: u32,
 }
 
 /// One execution of a job.
@@ -179,6 +187,34 @@ pub(crate) struct WorkerView {
     pub(crate) phase: Option<Phase>,
     pub(crate) images_per_s: f32,
     pub(crate) version: String,
+    /// That it is handed nothing, and why.
+    pub(crate) set_aside: Option<SetAsideView>,
+}
+
+/// That a worker is handed nothing, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SetAsideView {
+    /// `drained` or `quarantined`.
+    pub(crate) kind: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) actor: String,
+    pub(crate) since: DateTime<Utc>,
+}
+
+/// What an act on workers came to.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct WorkersActView {
+    /// The worker, or the node.
+    pub(crate) name: String,
+    pub(crate) changed: bool,
+    /// Those of that name that are there.
+    pub(crate) workers: Vec<String>,
+    /// Jobs on them that go on.
+    pub(crate) running: u32,
+    /// Jobs on them that are stopped after a checkpoint.
+    pub(crate) ending: u32,
+    /// Why they are still handed nothing after a release.
+    pub(crate) still: Option<String>,
 }
 
 /// A pack in the store.
@@ -236,6 +272,8 @@ pub(crate) struct ActView {
     pub(crate) ending: u32,
     /// Jobs on workers that go on.
     pub(crate) running: u32,
+    /// Jobs that it holds, or will after a checkpoint.
+    pub(crate) held: u32,
     /// Jobs that it lets start anew.
     pub(crate) reopened: u32,
     /// Other studies with how many jobs they keep, or that want the job.

@@ -47,3 +47,15 @@ impl Consent {
         Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
     }
 }
+
+/// Asks which of these words is meant; none if it is none of them. A word's first letter will do.
+pub(super) fn choose(question: &str, words: &[&str]) -> anyhow::Result<Option<usize>> {
+    let mut stderr = anstream::stderr().lock();
+    write!(stderr, "{question} [{}] ", words.join("/"))?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    let answer = answer.trim().to_lowercase();
+    let is_meant = |word: &&str| !answer.is_empty() && (*word == answer || word.get(..1) == Some(answer.as_str()));
+    Ok(words.iter().position(is_meant))
+}

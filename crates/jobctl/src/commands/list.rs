@@ -121,10 +121,21 @@ async fn workers(client: &Client, screen: &Screen) -> anyhow::Result<()> {
             },
             Column { title: "VERSION", side: Side::Left, cell: |worker| worker.version.as_str().into() },
             Column { title: "JOB", side: Side::Left, cell: |worker| Cell::optional(worker.job.clone()) },
+            Column { title: "SET ASIDE", side: Side::Left, cell: set_aside_cell },
         ],
         name: |worker| &worker.name,
         when_empty: "no workers yet; start one with `workerd --cpu` or `workerd --gpu 0`",
     })
+}
+
+fn set_aside_cell(worker: &WorkerRecord) -> Cell {
+    let Some(kind) = &worker.set_aside else { return Cell::optional(None) };
+    let by = worker.set_aside_by.as_deref().unwrap_or_default();
+    let text = match &worker.set_aside_reason {
+        Some(reason) => format!("{kind} by {by}: {reason}"),
+        None => format!("{kind} by {by}"),
+    };
+    Cell::toned(text, Tone::Warning)
 }
 
 fn worker_state_cell(worker: &WorkerRecord) -> Cell {

@@ -18,6 +18,7 @@ mod selector;
 mod show;
 mod submit;
 mod watch;
+mod workers;
 
 use crate::{
     args::{Arguments, Command},
@@ -45,6 +46,11 @@ pub(crate) async fn run(arguments: &Arguments, screen: &Screen) -> anyhow::Resul
         Command::Resume(args) => acts::resume(common, screen, args).await,
         Command::Stop(args) => acts::stop(common, screen, args).await,
         Command::Cancel(args) => acts::cancel(common, screen, args).await,
+        Command::Hold(args) => acts::hold(&Client::connect(common).await?, screen, args).await,
+        Command::Limit(args) => acts::limit(common, screen, args).await,
+        Command::Deadline(args) => acts::deadline(common, screen, args).await,
+        Command::Drain(args) => workers::drain(&Client::connect(common).await?, screen, args).await,
+        Command::Release(args) => workers::release(&Client::connect(common).await?, screen, args).await,
         Command::Retry(args) => acts::retry(&Client::connect(common).await?, screen, args).await,
         Command::Prioritize(args) => acts::prioritize(common, screen, args).await,
         Command::Logs(args) => logs::run(&Client::connect(common).await?, screen, args).await,

@@ -120,6 +120,8 @@ pub(crate) struct StudyRecord {
     pub(crate) interest_reason: Option<String>,
     pub(crate) interest_since: String,
     pub(crate) priority: i32,
+    pub(crate) parallel_max: Option<u32>,
+    pub(crate) deadline: Option<String>,
     pub(crate) ended: bool,
 }
 
@@ -148,6 +150,8 @@ impl From<&StudyView> for StudyRecord {
             interest_reason: study.interest_reason.clone(),
             interest_since: iso(study.interest_since),
             priority: study.priority,
+            parallel_max: study.parallel_max,
+            deadline: study.deadline.map(iso),
             ended: study.ended,
         }
     }
@@ -180,11 +184,20 @@ pub(crate) struct WorkerRecord {
     pub(crate) phase: Option<&'static str>,
     pub(crate) images_per_s: f32,
     pub(crate) version: String,
+    pub(crate) set_aside: Option<String>,
+    pub(crate) set_aside_reason: Option<String>,
+    pub(crate) set_aside_by: Option<String>,
+    pub(crate) set_aside_since: Option<String>,
 }
 
 impl From<WorkerView> for WorkerRecord {
     fn from(worker: WorkerView) -> Self {
+        let aside = worker.set_aside.as_ref();
         Self {
+            set_aside: aside.map(|aside| aside.kind.clone()),
+            set_aside_reason: aside.and_then(|aside| aside.reason.clone()),
+            set_aside_by: aside.map(|aside| aside.actor.clone()),
+            set_aside_since: aside.map(|aside| iso(aside.since)),
             name: worker.worker,
             device: worker.device_kind,
             threads: worker.threads,

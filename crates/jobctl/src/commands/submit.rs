@@ -54,8 +54,20 @@ pub(crate) async fn run(common: &CommonArgs, args: &SubmitArgs, screen: &Screen)
     };
     let submitted = client.submit(request_id, study).await;
     let submitted = submitted.map_err(|error| conflict_hint(error, args))?;
+    set_terms(&client, &submitted.study, args).await?;
     tell(screen, &submitted, args.follow)?;
     if args.follow { watch::watch(&client, screen, &submitted.study).await } else { Ok(Exit::Ok) }
+}
+
+/// Acts of their own, after the submission: repeating the command does both again.
+async fn set_terms(client: &Client, study: &str, args: &SubmitArgs) -> anyhow::Result<()> {
+    if let Some(parallel) = args.parallel {
+        client.limit(study, parallel, "").await?;
+    }
+    if let Some(deadline) = args.deadline {
+        client.set_deadline(study, deadline, "").await?;
+    }
+    Ok(())
 }
 
 #[derive(Serialize)]

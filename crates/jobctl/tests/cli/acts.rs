@@ -35,3 +35,29 @@ fn a_study_is_not_submitted_under_a_name_that_is_none() {
     assert_eq!(printed.code, 2);
     assert!(printed.err.contains("1 to 64 of a-z 0-9 -"), "{}", printed.err);
 }
+
+#[test]
+fn a_hold_says_why_and_terms_make_sense() {
+    assert_eq!(run(&["hold", "demo"]).code, 2, "without a reason");
+    for wrong in [
+        &["limit", "demo", "--parallel", "0"][..],
+        &["limit", "demo"],
+        &["limit", "random-0/baseA", "--parallel", "2"],
+        &["deadline", "demo", "tomorrow"],
+        &["deadline", "random-0/baseA", "36h"],
+        &["submit", "grid.yaml", "--deadline", "soon"],
+        &["cancel", "random-0/baseA", "-y", "--dependants", "forget"],
+    ] {
+        let printed = run(wrong);
+        assert_eq!(printed.code, 2, "{wrong:?}: {}", printed.err);
+    }
+    for fine in [
+        &["hold", "demo", "--reason", "x"][..],
+        &["limit", "demo", "--parallel", "none"],
+        &["deadline", "demo", "36h"],
+        &["drain", "node7", "--now"],
+        &["release", "node7/gpu0"],
+    ] {
+        assert_eq!(run(fine).code, 5, "{fine:?} looks for a coordinator");
+    }
+}

@@ -4,7 +4,7 @@ use super::program::run;
 
 #[test]
 fn every_help_text_is_as_agreed() {
-    let commands: [&[&str]; 28] = [
+    let commands: [&[&str]; 33] = [
         &[],
         &["plan"],
         &["lint"],
@@ -18,8 +18,13 @@ fn every_help_text_is_as_agreed() {
         &["resume"],
         &["stop"],
         &["cancel"],
+        &["hold"],
         &["retry"],
         &["prioritize"],
+        &["limit"],
+        &["deadline"],
+        &["drain"],
+        &["release"],
         &["logs"],
         &["report"],
         &["checkpoint"],

@@ -55,6 +55,18 @@ impl From<InterestChange> for v1::InterestChange {
     }
 }
 
+/// What becomes of the networks that copy from one that is cancelled; none if it was not said.
+///
+/// # Errors
+/// Something that this program does not know.
+pub fn fate(field: &str, number: i32) -> Result<Option<v1::Fate>, ConvertError> {
+    match v1::Fate::try_from(number) {
+        Ok(v1::Fate::Unspecified) => Ok(None),
+        Ok(fate) => Ok(Some(fate)),
+        Err(_) => Err(ConvertError::new(field, format!("{number} is nothing that is known here"))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

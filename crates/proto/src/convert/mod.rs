@@ -15,7 +15,7 @@ mod proof;
 
 pub use ids::{checkpoint_id, claim_id, digest, job_id, job_key, session_id, study_id};
 pub use import::{import_kind, import_kind_number, import_manifest};
-pub use interest::{interest, interest_change};
+pub use interest::{fate, interest, interest_change};
 pub use job::{give_back_reason, phase, phase_number, state};
 pub use selffer_core::ids::Claim;
 

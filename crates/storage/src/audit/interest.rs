@@ -30,6 +30,24 @@ pub(super) async fn interest(
     look_for!(
         found,
         connection,
+        "I5",
+        "has other limits than its studies:",
+        r#"SELECT j.job_id AS "job_id?", COALESCE(j.limited_by::text, 'none') AS "detail!"
+           FROM jobs j
+           JOIN (
+               SELECT sj.job_id,
+                   CASE
+                       WHEN NOT COALESCE(BOOL_OR(s.interest = 'active' AND s.parallel_max IS NULL), false)
+                           THEN ARRAY_AGG(s.study_id ORDER BY s.study_id) FILTER (WHERE s.interest = 'active')
+                   END AS limited_by
+               FROM study_jobs sj JOIN studies s USING (study_id)
+               GROUP BY sj.job_id) AS wanted USING (job_id)
+           WHERE j.limited_by IS DISTINCT FROM wanted.limited_by
+           LIMIT $1"#
+    );
+    look_for!(
+        found,
+        connection,
         "I8",
         "is wanted by no study, but is",
         r#"SELECT job_id AS "job_id?", state AS "detail!"

@@ -3,8 +3,8 @@
 -- for each of them, which must not happen for every job. Without those whose packs have more than
 -- $2 bytes (none: no bound) and are none of $3: jobs that no waiting worker may take must not fill
 -- the list in front of others. Packs are few, so what is left out is found once, not for each job.
--- In a freeze there are none: that is asked once, before anything else.
 -- The same for jobs whose studies have as many at work as they may.
+-- In a freeze there are none: that is asked once, before anything else.
 -- COALESCE only keeps the planner from guessing: it takes a bare `<> ALL` to leave next to nothing
 -- and reads the whole table (measured with 100,000 ready jobs: 160 ms instead of 2).
 SELECT best.job_id AS "job_id!", best.key AS "key!", best.priority AS "priority!",

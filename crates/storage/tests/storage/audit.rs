@@ -48,6 +48,10 @@ const BROKEN: [(&str, &str); 27] = [
         "I5: job _: has another interest or priority than its studies: paused 0",
     ),
     (
+        "UPDATE studies SET parallel_max = 3",
+        "I5: job _: has other limits than its studies: none",
+    ),
+    (
         "UPDATE studies SET interest = 'stopped'; UPDATE jobs SET interest = 'stopped'",
         "I8: job _: is wanted by no study, but is",
     ),

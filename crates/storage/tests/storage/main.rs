@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod audit;
+mod blame;
 mod checkpoints;
 mod claims;
 mod completion;
@@ -13,6 +14,7 @@ mod dropped;
 mod election;
 mod extending;
 mod harness;
+mod holds;
 mod imports;
 mod lost_sources;
 mod packs;
@@ -20,8 +22,10 @@ mod plans;
 mod private_server;
 mod rollback;
 mod schema;
+mod set_aside;
 mod sessions;
 mod sharing;
 mod slow;
 mod submissions;
+mod terms;
 mod views;

@@ -1,4 +1,5 @@
-//! `jobctl pause|resume|stop|cancel|retry|prioritize`: what people do to studies and jobs.
+//! `jobctl pause|resume|stop|cancel|hold|retry|prioritize|limit|deadline`: what people do to
+//! studies and jobs.
 //!
 //! What destroys something asks first, and names every study that it touches.
 
@@ -9,11 +10,14 @@ use serde::Serialize;
 
 use self::text::Verb;
 use super::{
-    confirm::Consent,
+    confirm::{self, Consent},
     selector::{self, Chosen},
 };
 use crate::{
-    args::{CancelArgs, CommonArgs, PrioritizeArgs, RetryArgs, StopArgs, StudyActArgs},
+    args::{
+        CancelArgs, CommonArgs, DeadlineArgs, FateArg, HoldArgs, LimitArgs, PrioritizeArgs, RetryArgs, StopArgs,
+        StudyActArgs,
+    },
     client::{ActView, Client, JobDetail, Retry, StudyView},
     exit::{Exit, Failure},
     output::Screen,
@@ -66,7 +70,10 @@ pub(crate) async fn cancel(common: &CommonArgs, screen: &Screen, args: &CancelAr
     let client = Client::connect(common).await?;
     match selector::choose(&client, &args.selector).await? {
         Chosen::Study(study) => cancel_study(&client, screen, &study, (consent, reason)).await,
-        Chosen::Job(job) => cancel_job(&client, screen, &job, (consent, reason)).await,
+        Chosen::Job(job) => {
+            let how = Cancelling { consent, dependants: args.dependants, reason };
+            cancel_job(&client, screen, &job, how).await
+        }
     }
 }
 
@@ -83,17 +90,89 @@ async fn cancel_study(
     tell(screen, Verb::Cancel, &act)
 }
 
+/// How a job is cancelled.
+struct Cancelling<'a> {
+    consent: Consent,
+    dependants: Option<FateArg>,
+    reason: &'a str,
+}
+
 async fn cancel_job(
     client: &Client,
     screen: &Screen,
     job: &JobDetail,
-    (consent, reason): (Consent, &str),
+    how: Cancelling<'_>,
 ) -> anyhow::Result<Exit> {
-    if !consent.get(&text::cancel_job_question(job))? {
+    let Cancelling { consent, dependants, reason } = how;
+    let dependants = match dependants {
+        _ if job.dependants_count == 0 => None,
+        None if consent == Consent::Given => return Err(undecided(job).into()),
+        None => Some(ask_of_dependants(job)?),
+        Some(said) => Some(said),
+    };
+    if dependants == Some(FateArg::Keep) {
+        let message = format!("{} stays: {}", job.job.name, text::copied_by(job));
+        return Err(Failure::new(Exit::Conflict, message).into());
+    }
+    // Who was asked about its dependants has been asked.
+    let asked = how.dependants.is_none() && dependants.is_some();
+    if !asked && !consent.get(&text::cancel_job_question(job))? {
         return unchanged(screen);
     }
-    let act = client.cancel_job(&key_of(job), reason).await?;
+    let act = client.cancel_job(&key_of(job), dependants, reason).await?;
     tell(screen, Verb::CancelJob, &act)
+}
+
+fn undecided(job: &JobDetail) -> Failure {
+    let message = format!("{}: what becomes of them?", text::copied_by(job));
+    Failure::new(Exit::Usage, message).hint(
+        "say --dependants cancel (them too), hold (until it is tried again) or keep (do not cancel it then)",
+    )
+}
+
+fn ask_of_dependants(job: &JobDetail) -> anyhow::Result<FateArg> {
+    let question = format!(
+        "{} {}. Cancel them too, hold them until it is tried again, or keep it?",
+        text::cancel_job_question(job),
+        text::copied_by(job)
+    );
+    Ok(match confirm::choose(&question, &["cancel", "hold", "keep"])? {
+        Some(0) => FateArg::Cancel,
+        Some(1) => FateArg::Hold,
+        _ => FateArg::Keep,
+    })
+}
+
+/// Holds a study's jobs, or one.
+pub(crate) async fn hold(client: &Client, screen: &Screen, args: &HoldArgs) -> anyhow::Result<Exit> {
+    match selector::choose(client, &args.selector).await? {
+        Chosen::Study(study) => {
+            tell(screen, Verb::Hold, &client.hold_study(&study.name, &args.reason).await?)
+        }
+        Chosen::Job(job) => {
+            tell(screen, Verb::HoldJob, &client.hold_job(&key_of(&job), &args.reason).await?)
+        }
+    }
+}
+
+/// Limits how many of a study's jobs are at work at once.
+pub(crate) async fn limit(common: &CommonArgs, screen: &Screen, args: &LimitArgs) -> anyhow::Result<Exit> {
+    check_is_study("limit", &args.study)?;
+    let client = Client::connect(common).await?;
+    let act = client.limit(&args.study, args.parallel, words(args.reason.as_ref())).await?;
+    tell(screen, Verb::Limit(args.parallel), &act)
+}
+
+/// Says when a study is stopped.
+pub(crate) async fn deadline(
+    common: &CommonArgs,
+    screen: &Screen,
+    args: &DeadlineArgs,
+) -> anyhow::Result<Exit> {
+    check_is_study("deadline", &args.study)?;
+    let client = Client::connect(common).await?;
+    let act = client.set_deadline(&args.study, args.deadline, words(args.reason.as_ref())).await?;
+    tell(screen, Verb::Deadline(args.deadline), &act)
 }
 
 /// Lets a study's jobs, or one, start anew.
@@ -158,6 +237,7 @@ struct ActDocument<'a> {
     cancelled: u32,
     ending: u32,
     running: u32,
+    held: u32,
     reopened: u32,
     others: Vec<OtherRecord<'a>>,
 }
@@ -181,6 +261,7 @@ impl<'a> ActDocument<'a> {
             cancelled: act.cancelled,
             ending: act.ending,
             running: act.running,
+            held: act.held,
             reopened: act.reopened,
             others: act.others.iter().map(|(study, jobs)| OtherRecord { study, jobs: *jobs }).collect(),
         }
@@ -209,6 +290,7 @@ mod tests {
             cancelled: 12,
             ending: 2,
             running: 1,
+            held: 0,
             reopened: 0,
             others: vec![("again".to_owned(), 3)],
         };

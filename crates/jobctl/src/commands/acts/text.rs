@@ -3,7 +3,8 @@
 use selffer_core::job::StateKind;
 
 use crate::{
-    client::{ActView, JobDetail, StudyView},
+    args::{Deadline, Parallel},
+    client::{ActView, JobDetail, StudyView, iso},
     output::human,
 };
 
@@ -17,6 +18,10 @@ pub(super) enum Verb {
     CancelJob,
     Retry,
     RetryJob,
+    Hold,
+    HoldJob,
+    Limit(Parallel),
+    Deadline(Deadline),
     Prioritize,
 }
 
@@ -29,6 +34,9 @@ impl Verb {
             Self::Stop => "stop",
             Self::Cancel | Self::CancelJob => "cancel",
             Self::Retry | Self::RetryJob => "retry",
+            Self::Hold | Self::HoldJob => "hold",
+            Self::Limit(_) => "limit",
+            Self::Deadline(_) => "deadline",
             Self::Prioritize => "prioritize",
         }
     }
@@ -36,7 +44,7 @@ impl Verb {
     /// What it was done to.
     pub(super) fn kind(self) -> &'static str {
         match self {
-            Self::CancelJob | Self::RetryJob => "job",
+            Self::CancelJob | Self::RetryJob | Self::HoldJob => "job",
             _ => "study",
         }
     }
@@ -48,6 +56,8 @@ pub(super) fn participle(verb: &str) -> &'static str {
         "pause" => "paused",
         "resume" => "resumed",
         "stop" => "stopped",
+        "limit" => "limited",
+        "deadline" => "given a deadline",
         _ => "given a priority",
     }
 }
@@ -78,6 +88,15 @@ pub(super) fn cancel_job_question(job: &JobDetail) -> String {
             format!("Cancel {} for all {count} studies that want it: {}?", job.job.name, several.join(", "))
         }
     }
+}
+
+/// `8 networks copy from it (demo:random-0/A1B, …)`.
+pub(super) fn copied_by(job: &JobDetail) -> String {
+    let count = job.dependants_count;
+    let verb = if count == 1 { "copies" } else { "copy" };
+    let more = if job.dependants.len() < count as usize { ", …" } else { "" };
+    let networks = human::counted(count.into(), "network");
+    format!("{networks} {verb} from it ({}{more})", job.dependants.join(", "))
 }
 
 /// `12 of its 32 networks have not ended`.
@@ -119,6 +138,22 @@ pub(super) fn told(verb: Verb, act: &ActView) -> String {
         Verb::RetryJob if act.reopened > 1 => format!("{name} starts anew, and its source network too"),
         Verb::RetryJob if act.reopened == 1 => format!("{name} starts anew"),
         Verb::RetryJob => format!("{name} goes on"),
+        Verb::Hold if !act.changed => format!("{name} has nothing more to hold"),
+        Verb::Hold => {
+            let ending = on_workers_do(act.ending, "ends after a checkpoint", "end after a checkpoint");
+            let held = human::counted(act.held.into(), "network");
+            format!("{name}: {held} held until tried again{ending}")
+        }
+        Verb::HoldJob if !act.changed => format!("{name} has ended, or is held already; nothing was changed"),
+        Verb::HoldJob if act.ending > 0 => format!("{name} is held as soon as its worker has made a checkpoint"),
+        Verb::HoldJob => format!("{name} is held until it is tried again"),
+        Verb::Limit(Parallel(None)) => format!("{name} has{was} no limit"),
+        Verb::Limit(Parallel(Some(most))) => {
+            format!("{name} has{was} at most {} at work at once", human::counted(most.into(), "network"))
+        }
+        Verb::Deadline(Deadline::None) => format!("{name} has{was} no deadline"),
+        Verb::Deadline(Deadline::At(at)) => format!("{name} is{was} stopped at {}", iso(at)),
+        Verb::Deadline(Deadline::In(after)) => format!("{name} is{was} stopped in {}", humantime::format_duration(after)),
         Verb::Prioritize => format!("{name} has{was} priority {}", act.priority),
     };
     if verb == Verb::Retry && interest != "active" {
@@ -182,6 +217,7 @@ mod tests {
             cancelled: 0,
             ending: 0,
             running: 0,
+            held: 0,
             reopened: 0,
             others: Vec::new(),
         }
@@ -201,6 +237,14 @@ mod tests {
             (Verb::Retry, ActView { reopened: 1, ..act() }),
             (Verb::Retry, ActView { changed: false, interest: Interest::Paused, ..act() }),
             (Verb::RetryJob, ActView { reopened: 2, ..act() }),
+            (Verb::Hold, ActView { held: 3, ending: 1, ..act() }),
+            (Verb::HoldJob, ActView { held: 1, ..act() }),
+            (Verb::HoldJob, ActView { held: 1, ending: 1, ..act() }),
+            (Verb::HoldJob, ActView { changed: false, ..act() }),
+            (Verb::Limit(Parallel(Some(4))), act()),
+            (Verb::Limit(Parallel(None)), ActView { changed: false, ..act() }),
+            (Verb::Deadline(Deadline::In(std::time::Duration::from_secs(7_200))), act()),
+            (Verb::Deadline(Deadline::None), act()),
             (Verb::Prioritize, act()),
         ];
         let told: String = cases.iter().map(|(verb, act)| told(*verb, act)).collect();

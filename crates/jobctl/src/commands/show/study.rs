@@ -44,11 +44,14 @@ fn study_text(study: &StudyView) -> String {
         Some(reason) => format!("{} since {} ({reason})", study.interest, iso(study.interest_since)),
         None => format!("{} since {}", study.interest, iso(study.interest_since)),
     };
+    let limit = study.parallel_max.map_or_else(|| "none".to_owned(), |most| format!("{most} at once"));
     human::facts(
         &study.name,
         &[
             ("interest", interest),
             ("priority", study.priority.to_string()),
+            ("limit", limit),
+            ("deadline", study.deadline.map_or_else(|| "none".to_owned(), iso)),
             ("dataset", format!("{} ({})", study.dataset, study.pack_digest.short())),
             ("network", study.network.clone()),
             ("submitted", iso(study.created_at)),

@@ -68,6 +68,8 @@ pub(crate) fn detail() -> JobDetail {
         dataset: "fashion-mnist".to_owned(),
         network: "caffenet-28-slim".to_owned(),
         source_seed: Some(0),
+        dependants: Vec::new(),
+        dependants_count: 0,
     }
 }
 

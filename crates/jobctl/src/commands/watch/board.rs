@@ -157,6 +157,8 @@ pub(crate) mod tests {
             interest: Interest::Active,
             interest_reason: None,
             interest_since: DateTime::UNIX_EPOCH,
+            parallel_max: None,
+            deadline: None,
             priority: 0,
             ended: false,
         }

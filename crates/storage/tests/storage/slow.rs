@@ -1,0 +1,3 @@
+//! What takes long because there is much of it.
+
+mod many_dependants;
