@@ -91,7 +91,10 @@ impl fmt::Display for Grounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BlackHole { jobs, within_s } => {
-                write!(f, "{jobs} different jobs in a row ended badly on it within {within_s} s, without progress")
+                write!(
+                    f,
+                    "{jobs} different jobs in a row ended badly on it within {within_s} s, without progress"
+                )
             }
             Self::BrokenDevice { jobs } => {
                 write!(f, "its device broke under {jobs} different jobs")

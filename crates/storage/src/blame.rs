@@ -5,7 +5,7 @@
 //! quarantined worker's attempts used of their jobs' budgets is given back in the transaction
 //! that sets it aside.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use chrono::{DateTime, Utc};
 use selffer_core::{
@@ -88,14 +88,14 @@ impl Store {
         let job_ids: Vec<Uuid> = by_job.keys().copied().collect();
         let mut made_ready = 0;
         for locked in jobs::lock_all(connection, &job_ids).await? {
-            for noted in by_job.remove(&locked.job_id.0).unwrap_or_default() {
+            let mut of_job = by_job.remove(&locked.job_id.0).unwrap_or_default();
+            of_job.sort_by_key(|noted| Reverse(noted.attempt));
+            for noted in of_job {
                 made_ready += self.refund_one(connection, noted).await?.made_ready;
             }
         }
         let claims: Vec<Vec<u8>> = endings.iter().map(|noted| noted.claim_id.clone()).collect();
-        sqlx::query!("DELETE FROM bad_endings WHERE claim_id = ANY($1)", &claims)
-            .execute(connection)
-            .await?;
+        sqlx::query!("DELETE FROM bad_endings WHERE claim_id = ANY($1)", &claims).execute(connection).await?;
         Ok(made_ready)
     }
 
@@ -213,11 +213,7 @@ async fn endings_of(connection: &mut PgConnection, worker: &str) -> Result<Vec<N
     rows.collect()
 }
 
-async fn set_aside(
-    connection: &mut PgConnection,
-    suspect: &Suspect,
-    reason: &str,
-) -> Result<(), StoreError> {
+async fn set_aside(connection: &mut PgConnection, suspect: &Suspect, reason: &str) -> Result<(), StoreError> {
     // Two attempts that end at once: the second finds it done.
     sqlx::query!(
         r#"INSERT INTO set_aside (name, kind, device_kind, reason, actor)

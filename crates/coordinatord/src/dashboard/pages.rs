@@ -202,10 +202,7 @@ fn study_line(study: &StudySummary, pace: Pace) -> StudyLine {
         interest: interest_line(study),
         priority: study.priority,
         parallel_max: study.parallel_max,
-        deadline: study
-            .deadline
-            .filter(|_| !has_ended)
-            .map(|at| at.format("%Y-%m-%d %H:%M UTC").to_string()),
+        deadline: study.deadline.filter(|_| !has_ended).map(|at| at.format("%Y-%m-%d %H:%M UTC").to_string()),
     }
 }
 

@@ -140,8 +140,7 @@ async fn jobs_are_cancelled_and_tried_again_one_by_one() {
     submit(&connection, 2, &GRID.replace("first", "second")).await.unwrap();
     let mut studies = connection.studies();
 
-    let request =
-        v1::CancelJobRequest { selector: "first:leather-cloth/baseA".into(), ..Default::default() };
+    let request = v1::CancelJobRequest { selector: "first:leather-cloth/baseA".into(), ..Default::default() };
     let undecided = studies.cancel_job(request.clone()).await.unwrap_err();
     assert_eq!(undecided.code(), Code::FailedPrecondition);
     assert!(undecided.message().contains("leather-cloth/A1B"), "{undecided}");

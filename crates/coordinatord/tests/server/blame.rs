@@ -9,10 +9,8 @@ use crate::{
 };
 
 async fn fail(holding: &Holding<'_>) {
-    let failure = v1::Failure {
-        class: v1::FailureClass::TrainerError.into(),
-        message: "assertion failed".into(),
-    };
+    let failure =
+        v1::Failure { class: v1::FailureClass::TrainerError.into(), message: "assertion failed".into() };
     let request = v1::FailAttemptRequest {
         session_id: holding.session_id.clone(),
         claim: holding.claim(),
@@ -133,7 +131,8 @@ async fn the_dispatcher_keeps_to_a_studys_limit_and_the_sweeper_to_its_deadline(
     six_jobs(&connection).await;
     let mut studies = connection.studies();
     for study in ["study-0", "study-1", "study-2"] {
-        let request = v1::LimitStudyRequest { study: study.into(), parallel_max: Some(1), reason: String::new() };
+        let request =
+            v1::LimitStudyRequest { study: study.into(), parallel_max: Some(1), reason: String::new() };
         assert!(studies.limit_study(request).await.unwrap().into_inner().act.unwrap().changed);
     }
     let sessions: Vec<String> = {
@@ -153,7 +152,8 @@ async fn the_dispatcher_keeps_to_a_studys_limit_and_the_sweeper_to_its_deadline(
     assert_eq!(had, ["study-0", "study-1", "study-2"], "one of each");
     assert!(claim(&connection, &sessions[3], "node4", 4, 0).await.unwrap().is_none(), "all are full");
 
-    let zero = v1::LimitStudyRequest { study: "study-0".into(), parallel_max: Some(0), reason: String::new() };
+    let zero =
+        v1::LimitStudyRequest { study: "study-0".into(), parallel_max: Some(0), reason: String::new() };
     assert_eq!(studies.limit_study(zero).await.unwrap_err().code(), Code::InvalidArgument);
     let request = v1::SetDeadlineRequest {
         study: "study-1".into(),

@@ -105,8 +105,11 @@ impl Step<'_> {
 
     // What was used up before says nothing about what comes after; the starts still count.
     fn progress(&self) -> Transition {
-        let (starts, since) = (self.job.budgets.starts, self.job.attempt);
-        let budgets = Budgets { starts, since, ..Budgets::default() };
+        let Budgets { starts, since, .. } = self.job.budgets;
+        if self.job.budgets == (Budgets { starts, since, ..Budgets::default() }) {
+            return self.unchanged();
+        }
+        let budgets = Budgets { starts, since: self.job.attempt, ..Budgets::default() };
         Transition { job: Job { budgets, ..self.job.clone() }, effects: Vec::new() }
     }
 
@@ -229,8 +232,7 @@ impl Step<'_> {
         Ok(Transition { job, effects: vec![dependants] })
     }
 
-    // The attempt with which a budget ran out was never counted: where it ended the job, the job
-    // goes on and the budget stays.
+    // The attempt that ended the job was never counted: then the job goes on and the budgets stay.
     fn refund(&self, attempt: AttemptNumber, class: FailureClass) -> Result<Transition, TransitionError> {
         if matches!(self.job.state, JobState::Succeeded | JobState::Cancelled) {
             return Err(self.not_possible());
@@ -238,20 +240,20 @@ impl Step<'_> {
         if attempt <= self.job.budgets.since {
             return Ok(self.unchanged());
         }
-        let ready = JobState::Ready { not_before: self.now };
-        let starts = self.job.budgets.starts.saturating_sub(1);
-        if ended_by_its_attempts(&self.job.state) {
-            let budgets = Budgets { starts, ..self.job.budgets };
-            let effects = vec![Effect::ReopenDependants];
-            return Ok(Transition { job: Job { budgets, ..self.in_state(ready) }, effects });
-        }
-        let budgets = Budgets { starts, ..give_back(self.job.budgets, class) };
-        let state = match self.job.state {
-            // It waits only because of such attempts.
-            JobState::Ready { not_before } if not_before > self.now => ready,
-            _ => self.job.state.clone(),
+        let ended = ended_by_its_attempts(&self.job.state);
+        let left = match ended && attempt == self.job.attempt {
+            true => self.job.budgets,
+            false => give_back(self.job.budgets, class),
         };
-        Ok(Transition { job: Job { budgets, ..self.in_state(state) }, effects: Vec::new() })
+        let budgets = Budgets { starts: left.starts.saturating_sub(1), ..left };
+        let ready = JobState::Ready { not_before: self.now };
+        let (state, effects) = match self.job.state {
+            _ if ended => (ready, vec![Effect::ReopenDependants]),
+            // It waits only because of such attempts.
+            JobState::Ready { not_before } if not_before > self.now => (ready, Vec::new()),
+            _ => (self.job.state.clone(), Vec::new()),
+        };
+        Ok(Transition { job: Job { budgets, ..self.in_state(state) }, effects })
     }
 
     fn in_state(&self, state: JobState) -> Job {

@@ -83,7 +83,8 @@ pub enum Event {
         reason: HoldReason,
     },
     /// An attempt that ended badly is not to count: its worker was to blame. What it used is
-    /// given back, and a job that ended because of it can start again.
+    /// given back, and a job that ended because of it can start again. Of several attempts of one
+    /// job, the newest first.
     Refunded {
         /// Which attempt.
         attempt: AttemptNumber,

@@ -156,8 +156,9 @@ pub(super) fn deadline(text: &str) -> Result<Deadline, String> {
         return Ok(Deadline::In(after));
     }
     let at = DateTime::parse_from_rfc3339(text);
-    at.map(|at| Deadline::At(at.to_utc()))
-        .map_err(|_| "neither a time such as 2026-12-24T18:00:00Z, nor a duration such as 36h, nor `none`".to_owned())
+    at.map(|at| Deadline::At(at.to_utc())).map_err(|_| {
+        "neither a time such as 2026-12-24T18:00:00Z, nor a duration such as 36h, nor `none`".to_owned()
+    })
 }
 
 /// Workers that are to be handed nothing new.

@@ -6,6 +6,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use selffer_core::ids::Name;
 
+use super::{Deadline, Parallel};
+
 /// A grid to plan, and the fleet to plan it for.
 #[derive(Args, Debug)]
 pub(crate) struct PlanArgs {

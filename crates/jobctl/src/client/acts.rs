@@ -146,7 +146,8 @@ impl Client {
 }
 
 /// What to do when no worker is called so.
-const WORKER_HINT: &str = "`jobctl list workers` shows what there is; held networks go on with `jobctl retry`";
+const WORKER_HINT: &str =
+    "`jobctl list workers` shows what there is; held networks go on with `jobctl retry`";
 
 /// What becomes of the jobs of workers that are drained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,8 +15,8 @@ use selffer_proto::{
 };
 
 use super::views::{
-    ActView, AttemptView, CheckpointView, EventView, JobDetail, JobView, LogView, PackView, StudyView,
-    SetAsideView, Submitted, WatchView, WeightsView, WorkerView, WorkersActView,
+    ActView, AttemptView, CheckpointView, EventView, JobDetail, JobView, LogView, PackView, SetAsideView,
+    StudyView, Submitted, WatchView, WeightsView, WorkerView, WorkersActView,
 };
 
 /// A study's summary.

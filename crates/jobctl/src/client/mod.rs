@@ -19,7 +19,7 @@ pub(crate) use imports::ImportSelector;
 pub(crate) use studies::{NewStudy, Results, WatchStream};
 pub(crate) use views::{
     ActView, AttemptView, CheckpointView, EventView, JobDetail, JobView, LogView, PackView, StudyView,
-    SetAsideView, Submitted, WatchView, WeightsView, WorkerView, WorkersActView, iso, phase_word,
+    Submitted, WatchView, WeightsView, WorkerView, WorkersActView, iso, phase_word,
 };
 
 use crate::{

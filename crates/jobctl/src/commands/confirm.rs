@@ -56,6 +56,7 @@ pub(super) fn choose(question: &str, words: &[&str]) -> anyhow::Result<Option<us
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
     let answer = answer.trim().to_lowercase();
-    let is_meant = |word: &&str| !answer.is_empty() && (*word == answer || word.get(..1) == Some(answer.as_str()));
+    let is_meant =
+        |word: &&str| !answer.is_empty() && (*word == answer || word.get(..1) == Some(answer.as_str()));
     Ok(words.iter().position(is_meant))
 }

@@ -15,8 +15,8 @@ use crate::{
     convert::count,
     jobs,
     studies::{
-        LockedStudy, ROWS_PER_STATEMENT, let_go_on, lock_jobs_of, lock_study, note, set_interest, set_priority, settle,
-        unwanted, want_again,
+        LockedStudy, ROWS_PER_STATEMENT, let_go_on, lock_jobs_of, lock_study, note, set_interest,
+        set_priority, settle, unwanted, want_again,
     },
 };
 

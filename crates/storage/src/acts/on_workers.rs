@@ -183,11 +183,7 @@ async fn check_known(connection: &mut PgConnection, name: &str) -> Result<(), St
     Err(StoreError::NotFound { what: "worker or node", name: name.to_owned() })
 }
 
-async fn acted(
-    connection: &mut PgConnection,
-    name: &str,
-    changed: bool,
-) -> Result<WorkersActed, StoreError> {
+async fn acted(connection: &mut PgConnection, name: &str, changed: bool) -> Result<WorkersActed, StoreError> {
     let workers = sqlx::query_scalar!(
         r#"SELECT w.worker
            FROM sessions s JOIN workers w USING (session_id)

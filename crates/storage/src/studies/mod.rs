@@ -27,7 +27,8 @@ use crate::{Store, StoreError, again::again};
 pub use reopen::Reopen;
 
 pub(crate) use interest::{
-    LockedStudy, let_go_on, lock_jobs_of, lock_study, note, set_interest, set_priority, settle, unwanted, want_again,
+    LockedStudy, let_go_on, lock_jobs_of, lock_study, note, set_interest, set_priority, settle, unwanted,
+    want_again,
 };
 
 /// Rows that one statement writes.

@@ -29,10 +29,7 @@ async fn a_held_job_says_why_everywhere_and_goes_on_when_it_is_tried_again() {
     assert_eq!((acted.changed, acted.held, acted.ending), (true, 1, 0));
     assert!(!db.hold_job(&base, &ACT).await.unwrap().changed);
     assert_eq!(reason(&db, "random-0/baseA").await, "the images are looked into");
-    assert_eq!(
-        reason(&db, "random-0/A1B").await,
-        "its source network is held: the images are looked into"
-    );
+    assert_eq!(reason(&db, "random-0/A1B").await, "its source network is held: the images are looked into");
     assert_eq!(db.states().await, "waiting 4, ready 1, held 5");
     let events = db.job(&base).await.unwrap().events;
     assert!(events.iter().any(|event| event.what == "hold" && event.detail.starts_with("by tester")));
@@ -143,7 +140,8 @@ async fn a_source_that_finishes_while_it_is_cancelled_starts_none_of_its_cancell
         let source = job(&db, &source).await;
 
         let store = db.store();
-        let cancel = tokio::spawn(async move { store.cancel_job_and(&source, Some(Fate::Cancel), &ACT).await });
+        let cancel =
+            tokio::spawn(async move { store.cancel_job_and(&source, Some(Fate::Cancel), &ACT).await });
         let finished = async {
             for _ in 0..round {
                 tokio::task::yield_now().await;
@@ -155,7 +153,10 @@ async fn a_source_that_finishes_while_it_is_cancelled_starts_none_of_its_cancell
         let cancelled = cancelled.unwrap().unwrap().cancelled;
         // Either the cancellation was first and its dependants are gone, or the success was, and
         // there was nothing left to cancel.
-        assert!(matches!((released, cancelled), (0, 4) | (4, 0)), "{released} released, {cancelled} cancelled");
+        assert!(
+            matches!((released, cancelled), (0, 4) | (4, 0)),
+            "{released} released, {cancelled} cancelled"
+        );
         db.finish().await;
     }
 }

@@ -43,7 +43,10 @@ async fn a_drained_node_finishes_what_it_runs_and_is_handed_nothing_until_releas
     let restarted = db.session("node1").await;
     assert!(!may_claim(&db, restarted, "node1/cpu0").await, "a restart does not end it");
     let row = db.workers().await.unwrap().remove(0).set_aside.unwrap();
-    assert_eq!((row.kind.as_str(), row.actor.as_str(), row.reason.as_str()), ("drained", "tester", "new kernel"));
+    assert_eq!(
+        (row.kind.as_str(), row.actor.as_str(), row.reason.as_str()),
+        ("drained", "tester", "new kernel")
+    );
 
     let still = db.release("node1/cpu0", &ACT).await.unwrap();
     assert_eq!((still.changed, still.still.as_deref()), (false, Some("node1 is drained")));
@@ -51,7 +54,10 @@ async fn a_drained_node_finishes_what_it_runs_and_is_handed_nothing_until_releas
     assert!(may_claim(&db, restarted, "node1/cpu0").await);
     let mut raw = db.raw().await;
     let told: Vec<(String, String, String, String)> =
-        sqlx::query_as("SELECT name, actor, reason, ended_by FROM set_aside").fetch_all(&mut raw).await.unwrap();
+        sqlx::query_as("SELECT name, actor, reason, ended_by FROM set_aside")
+            .fetch_all(&mut raw)
+            .await
+            .unwrap();
     let row = ["node1", "tester", "new kernel", "tester"].map(str::to_owned);
     assert_eq!(told, [row.into()], "who did what, and why");
     db.finish().await;

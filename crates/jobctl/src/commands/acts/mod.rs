@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     args::{
-        CancelArgs, CommonArgs, DeadlineArgs, FateArg, HoldArgs, LimitArgs, PrioritizeArgs, RetryArgs, StopArgs,
-        StudyActArgs,
+        CancelArgs, CommonArgs, DeadlineArgs, FateArg, HoldArgs, LimitArgs, PrioritizeArgs, RetryArgs,
+        StopArgs, StudyActArgs,
     },
     client::{ActView, Client, JobDetail, Retry, StudyView},
     exit::{Exit, Failure},
@@ -149,9 +149,7 @@ pub(crate) async fn hold(client: &Client, screen: &Screen, args: &HoldArgs) -> a
         Chosen::Study(study) => {
             tell(screen, Verb::Hold, &client.hold_study(&study.name, &args.reason).await?)
         }
-        Chosen::Job(job) => {
-            tell(screen, Verb::HoldJob, &client.hold_job(&key_of(&job), &args.reason).await?)
-        }
+        Chosen::Job(job) => tell(screen, Verb::HoldJob, &client.hold_job(&key_of(&job), &args.reason).await?),
     }
 }
 

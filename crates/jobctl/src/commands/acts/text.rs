@@ -145,7 +145,9 @@ pub(super) fn told(verb: Verb, act: &ActView) -> String {
             format!("{name}: {held} held until tried again{ending}")
         }
         Verb::HoldJob if !act.changed => format!("{name} has ended, or is held already; nothing was changed"),
-        Verb::HoldJob if act.ending > 0 => format!("{name} is held as soon as its worker has made a checkpoint"),
+        Verb::HoldJob if act.ending > 0 => {
+            format!("{name} is held as soon as its worker has made a checkpoint")
+        }
         Verb::HoldJob => format!("{name} is held until it is tried again"),
         Verb::Limit(Parallel(None)) => format!("{name} has{was} no limit"),
         Verb::Limit(Parallel(Some(most))) => {
@@ -153,7 +155,9 @@ pub(super) fn told(verb: Verb, act: &ActView) -> String {
         }
         Verb::Deadline(Deadline::None) => format!("{name} has{was} no deadline"),
         Verb::Deadline(Deadline::At(at)) => format!("{name} is{was} stopped at {}", iso(at)),
-        Verb::Deadline(Deadline::In(after)) => format!("{name} is{was} stopped in {}", humantime::format_duration(after)),
+        Verb::Deadline(Deadline::In(after)) => {
+            format!("{name} is{was} stopped in {}", humantime::format_duration(after))
+        }
         Verb::Prioritize => format!("{name} has{was} priority {}", act.priority),
     };
     if verb == Verb::Retry && interest != "active" {
