@@ -32,5 +32,6 @@ pub mod shared;
 mod simulation;
 pub mod spec;
 pub mod split;
+pub mod stall;
 pub mod stream;
 pub mod weights;

@@ -23,6 +23,11 @@ pub const LEADER_TERM_S: u64 = 5;
 pub const NOTICE_SPACING_MS: u64 = 100;
 /// A coordinator that the database has not heard of for this long does not live, in seconds.
 pub const COORDINATOR_SILENT_S: u64 = 10;
+/// A training that does not get further in [`STALL_ITERATIONS`] of its median iterations and
+/// this is stalled, in seconds; the bounds of the other phases are multiples of it.
+pub const STALL_GRACE_S: u64 = 300;
+/// See [`STALL_GRACE_S`].
+pub const STALL_ITERATIONS: u32 = 10;
 /// The longest a claim waits in the coordinator for work, in seconds.
 pub const CLAIM_WAIT_MAX_S: u64 = 30;
 /// The scan that makes lost wake-ups harmless, in milliseconds.
@@ -97,6 +102,8 @@ pub const SAFETENSORS_HEADER_BYTES_MAX: u64 = 8 << 20;
 
 /// Metric points in one heartbeat.
 pub const METRIC_POINTS_PER_HEARTBEAT_MAX: usize = 1_000;
+/// Metric points that a worker keeps in memory for one job; further ones wait on its disk.
+pub const METRIC_POINTS_IN_MEMORY_MAX: usize = 10_000;
 /// What is kept of an attempt's log, in bytes.
 pub const LOG_BYTES_MAX: usize = 1 << 20;
 /// A reason or failure message that people will read, in bytes.
@@ -111,6 +118,7 @@ const _: () = {
     assert!(LOST_AFTER_S >= 4 * SESSION_TTL_S / 2, "a worker must have time to come back");
     assert!(LEADER_TERM_S * 1_000 >= 4 * DISPATCH_SCAN_MS, "a slow renewal must not cost a term");
     assert!(LEADER_TERM_S < SESSION_TTL_S, "the next leader must not be late for what expires");
+    assert!(METRIC_POINTS_IN_MEMORY_MAX >= METRIC_POINTS_PER_HEARTBEAT_MAX, "a heartbeat must be filled");
     assert!(FRAME_BYTES_MAX < CONTROL_MESSAGE_BYTES_MAX, "a frame must fit a message");
     assert!(GRID_TREE_BYTES_MAX >= 10 * GRID_BYTES_MAX, "a file without aliases must always fit");
     assert!(NETWORK_LAYERS_MAX < u8::MAX as usize, "layers are counted in a byte");
