@@ -43,17 +43,19 @@ pub(crate) fn test_batch(spec: &JobSpec, loaders: usize) -> std::result::Result<
 }
 
 /// Tests on the next batches of the loaders, until so many images are tested, with
-/// `iteration` updates done.
+/// `iteration` updates done; `tested` hears how many batches are.
 pub(crate) fn evaluate(
     (network, pool): (&Network, &ThreadPool),
     loaders: &mut Loaders<'_>,
-    images: usize,
-    iteration: u32,
+    (images, iteration): (usize, u32),
+    tested: &mut dyn FnMut(u64),
 ) -> std::result::Result<Evaluation, TrainError> {
-    let mut sums = Sums::default();
+    let (mut sums, mut batches) = (Sums::default(), 0);
     while sums.is_correct.len() < images {
         let batch = loaders.next()?;
         test(network, pool, batch, &mut sums).map_err(|source| TrainError::Tensor { iteration, source })?;
+        batches += 1;
+        tested(batches);
     }
     Ok(sums.finish())
 }

@@ -7,7 +7,7 @@
 use std::{
     env, fs, io,
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
 use rand::RngCore;
@@ -37,6 +37,12 @@ pub fn folder_name() -> String {
 #[must_use]
 pub fn now() -> Instant {
     Instant::now()
+}
+
+/// Now, on the wall clock: only for what people say in its terms.
+#[must_use]
+pub fn wall_clock() -> SystemTime {
+    SystemTime::now()
 }
 
 /// The host's name made a legal node name: other characters become `-`.
@@ -82,17 +88,47 @@ pub fn free_bytes(folder: &Path) -> Option<u64> {
 /// it grows by such a kill. 0 where the kernel does not say.
 #[must_use]
 pub fn out_of_memory_kills() -> u64 {
-    let counted = |path: &str, key: &str| {
+    let counted = |path: &Path| {
         let text = fs::read_to_string(path).unwrap_or_default();
-        let count = text.lines().find_map(|line| line.strip_prefix(key)?.trim().parse::<u64>().ok());
+        let count = text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse::<u64>().ok());
         count.unwrap_or(0)
     };
-    counted("/proc/vmstat", "oom_kill ") + counted("/sys/fs/cgroup/memory.events", "oom_kill ")
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let of_group = memory_counters(&groups).iter().map(|path| counted(path)).max();
+    counted(Path::new("/proc/vmstat")) + of_group.unwrap_or(0)
+}
+
+/// Where the kernel may count kills in the groups of this cgroups(7) list; in a container the
+/// paths of the list are not to be seen, and the root is its own group.
+fn memory_counters(groups: &str) -> Vec<PathBuf> {
+    let root = Path::new("/sys/fs/cgroup");
+    let mut paths = Vec::new();
+    for line in groups.lines() {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(group)) = (fields.next(), fields.next()) else { continue };
+        let (folder, file) = match controllers.split(',').any(|controller| controller == "memory") {
+            true => (root.join("memory"), "memory.oom_control"),
+            false if controllers.is_empty() => (root.to_owned(), "memory.events"),
+            false => continue,
+        };
+        paths.extend([folder.join(group.trim_start_matches('/')).join(file), folder.join(file)]);
+    }
+    paths
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn kills_for_memory_are_counted_in_the_groups_of_both_versions() {
+        let counters = memory_counters("9:name=systemd:/a\n4:memory:/job/7\n3:cpu,cpuacct:/b\n");
+        let expected = ["memory/job/7/memory.oom_control", "memory/memory.oom_control"];
+        assert_eq!(counters, expected.map(|path| Path::new("/sys/fs/cgroup").join(path)));
+        let unified = memory_counters("0::/user.slice/workerd.service\n");
+        let expected = ["user.slice/workerd.service/memory.events", "memory.events"];
+        assert_eq!(unified, expected.map(|path| Path::new("/sys/fs/cgroup").join(path)));
+    }
 
     #[test]
     fn any_host_name_becomes_a_legal_name() {

@@ -3,6 +3,7 @@
 use selffer_core::{
     ids::{CheckpointId, Claim, JobKey},
     job::{Failure, FailureClass},
+    stall::Stall,
 };
 use selffer_proto::{
     convert::{self, ConvertError, required},
@@ -62,6 +63,8 @@ pub enum End {
         /// Whether anything was trained.
         started: bool,
     },
+    /// Nobody knows whose the job is; everything that is there of it stays for later.
+    Parked,
     /// The lease is gone.
     Dropped,
 }
@@ -83,6 +86,12 @@ impl From<UploadError> for End {
 }
 
 impl End {
+    /// Ended because it got no further.
+    #[must_use]
+    pub fn stalled(stall: Stall) -> Self {
+        Self::failed(FailureClass::Stalled, stall.to_string())
+    }
+
     /// Ended by a failure.
     #[must_use]
     pub fn failed(class: FailureClass, message: impl Into<String>) -> Self {

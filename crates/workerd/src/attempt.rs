@@ -7,7 +7,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use selffer_core::{ids::CheckpointId, job::FailureClass, outcome::JobResult};
+use selffer_core::{
+    ids::{CheckpointId, Claim},
+    job::FailureClass,
+    outcome::JobResult,
+    stall::Stall,
+};
 use selffer_proto::v1::{self, CheckpointKind};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
@@ -25,7 +30,7 @@ use crate::{
     lease::{Lease, Order},
     log_sender::LogSender,
     logs::AttemptLog,
-    points,
+    points, progress,
     protocol::{Request, Saved},
     reclaim::Left,
     soundness::Wanted,
@@ -47,10 +52,20 @@ pub(crate) struct Attempt<'a> {
     pub(crate) folder: AttemptFolder,
 }
 
-/// Runs one attempt to its end.
+/// An attempt of which nobody knows whose it is; its lease is still held, and all that is there
+/// of it lies in its folder.
+#[derive(Clone, Debug)]
+pub struct Parked {
+    /// Its token.
+    pub claim: Claim,
+    /// What is there of it.
+    pub folder: AttemptFolder,
+}
+
+/// Runs one attempt to its end, or until it is parked.
 ///
 /// A daemon that was told to stop since the claim gives the lease back at once.
-pub async fn run(daemon: &Daemon, place: &Place, task: Task, stop: &CancellationToken) {
+pub async fn run(daemon: &Daemon, place: &Place, task: Task, stop: &CancellationToken) -> Option<Parked> {
     let session = &daemon.session;
     let claim = task.claim;
     let lease = Arc::new(Lease::new(claim, ambient::now()));
@@ -61,34 +76,38 @@ pub async fn run(daemon: &Daemon, place: &Place, task: Task, stop: &Cancellation
     }
     let log = Arc::new(AttemptLog::default());
     let folder = AttemptFolder::at(daemon.attempts.join(claim.claim_id.to_string()));
-    let sender = LogSender::start(session.clone(), claim, log.clone());
+    let sender = LogSender::start(session.clone(), claim, (log.clone(), folder.clone()));
     let attempt = Attempt { daemon, place, task: &task, lease, log, folder };
 
     let ended = attempt.confirm_and_work().await;
-    attempt.end(ended, sender).await;
+    attempt.end(ended, sender).await
 }
 
-/// Goes on with an attempt that an earlier daemon left; its lease is held already.
-pub async fn go_on(daemon: &Daemon, place: &Place, left: Left) {
+/// Goes on with an attempt that an earlier daemon left, or that was parked; its lease is held
+/// already.
+pub async fn go_on(daemon: &Daemon, place: &Place, left: Left) -> Option<Parked> {
     let Left { task, lease, folder, .. } = left;
-    let log = Arc::new(AttemptLog::default());
+    let (log, sent) = AttemptLog::left(&folder);
+    let log = Arc::new(log);
     let attempt = Attempt { daemon, place, task: &task, lease, log: log.clone(), folder };
+    attempt.keep_words_and_points();
 
     // Before that, the coordinator would take nothing that is said about it.
     let affirmed = attempt.until_affirmed().await;
-    let sender = LogSender::go_on(daemon.session.clone(), task.claim, log);
+    let with = (log, attempt.folder.clone());
+    let sender = LogSender::go_on(daemon.session.clone(), task.claim, with, sent);
     let ended = match affirmed {
         Ok(()) => attempt.take_up_and_work().await,
         Err(end) => Err(end),
     };
-    attempt.end(ended, sender).await;
+    attempt.end(ended, sender).await
 }
 
 impl Attempt<'_> {
     async fn confirm_and_work(&self) -> Result<(JobResult, Saved), End> {
         tokio::select! {
             biased;
-            () = self.lease.until(Order::Stop) => return Err(self.ordered_end(false)),
+            () = self.lease.until(Order::Stop) => return Err(self.unconfirmed_end()),
             confirmed = self.confirm() => confirmed?,
         }
         let Task { claim, attempt, name, .. } = self.task;
@@ -97,13 +116,22 @@ impl Attempt<'_> {
             let message = format!("cannot write to {}: {error}", self.folder.path().display());
             End::failed(FailureClass::Infrastructure, message)
         })?;
+        self.keep_words_and_points();
         self.work(None, &self.task.resume).await
+    }
+
+    // Where a daemon that dies leaves them, and where they wait for a coordinator that is away.
+    fn keep_words_and_points(&self) {
+        self.lease.keep_metrics_in(self.folder.clone());
+        if let Err(error) = self.log.keep_in(&self.folder) {
+            info!(job_id = %self.task.claim.job_id, %error, "the attempt's log is kept in memory only");
+        }
     }
 
     async fn until_affirmed(&self) -> Result<(), End> {
         tokio::select! {
             biased;
-            () = self.lease.until(Order::Drop) => Err(End::Dropped),
+            () = self.lease.until(Order::Park) => Err(self.ordered_end(false)),
             () = self.lease.until_affirmed() => Ok(()),
         }
     }
@@ -111,7 +139,7 @@ impl Attempt<'_> {
     async fn take_up_and_work(&self) -> Result<(JobResult, Saved), End> {
         tokio::select! {
             biased;
-            () = self.lease.until(Order::Drop) => return Err(End::Dropped),
+            () = self.lease.until(Order::Park) => return Err(self.ordered_end(false)),
             is_free = trainer_lock::until_free(&self.folder, EARLIER_TRAINER_WITHIN) => if !is_free {
                 let message = "the trainer of an earlier daemon does not end";
                 return Err(End::failed(FailureClass::Infrastructure, message));
@@ -188,14 +216,14 @@ impl Attempt<'_> {
             biased;
             () = self.lease.until(Order::Stop) => return Err(self.stop_before_training(local).await),
             inputs = self.gather(resume) => inputs?,
+            stall = self.until_stalled() => return Err(End::stalled(stall)),
         };
         let training = Training {
-            executable: &self.daemon.executable,
-            session: &self.daemon.session,
             lease: &self.lease,
             log: &self.log,
             inputs: &inputs,
-            cache: &self.daemon.cache,
+            daemon: self.daemon,
+            worker: &self.place.worker,
         };
         let request = self.request(&inputs, local.as_ref());
         match training.run(&request, local).await? {
@@ -214,7 +242,7 @@ impl Attempt<'_> {
     async fn publish_and_stop(&self, saved: &Saved) -> End {
         let session = &self.daemon.session;
         tokio::select! {
-            () = self.lease.until(Order::Drop) => End::Dropped,
+            () = self.lease.until(Order::Park) => self.ordered_end(true),
             published = uploads::publish(session, &self.lease, CheckpointKind::Intermediate, saved) => {
                 match published {
                     Ok(_) => End::Stopped { started: true },
@@ -254,9 +282,23 @@ impl Attempt<'_> {
         }
     }
 
-    fn ordered_end(&self, started: bool) -> End {
+    /// Waits until it gets no further.
+    pub(crate) async fn until_stalled(&self) -> Stall {
+        progress::until_stalled(&self.daemon.session, &self.lease, self.daemon.stall_rule).await
+    }
+
+    // There is nothing of it here, and it returns to the others by itself.
+    fn unconfirmed_end(&self) -> End {
+        match self.ordered_end(false) {
+            End::Parked => End::Dropped,
+            end => end,
+        }
+    }
+
+    pub(crate) fn ordered_end(&self, started: bool) -> End {
         match self.lease.ordered() {
             Order::Drop => End::Dropped,
+            Order::Park => End::Parked,
             Order::Stop | Order::GoOn => End::Stopped { started },
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! It is this same executable in a process group of its own. Whatever happens to it (a panic,
 //! an out-of-memory kill, a broken device) ends it and not the daemon; what it left behind
-//! tells which class of failure that was.
+//! tells which class of failure that was. Whatever it started ends with it.
 
 use std::{
     io,
@@ -13,10 +13,7 @@ use std::{
     time::Duration,
 };
 
-use nix::{
-    sys::signal::{Signal, killpg},
-    unistd::Pid,
-};
+use nix::sys::signal::Signal;
 use selffer_core::job::{Failure, FailureClass};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
@@ -26,7 +23,8 @@ use tokio::{
 };
 
 use crate::{
-    ambient,
+    ambient, evidence,
+    group::Group,
     logs::AttemptLog,
     memory,
     protocol::{Control, Event, Request, line},
@@ -34,6 +32,8 @@ use crate::{
 
 /// How long a trainer may take to end after its last line.
 const END_WITHIN: Duration = Duration::from_secs(20);
+/// How long what was killed may take to be gone.
+const GONE_WITHIN: Duration = Duration::from_secs(10);
 /// Signals by which people and service managers end a process.
 const SENT_FROM_OUTSIDE: [Signal; 5] =
     [Signal::SIGKILL, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
@@ -104,40 +104,55 @@ impl Trainer {
         let _ = self.control.write_all(line(&Control::Stop).as_bytes()).await;
     }
 
-    /// Ends it and everything it started, at once.
-    pub async fn kill(mut self) {
-        self.kill_group();
+    /// Ends it and everything it started, at once; what of that cannot be ended, if anything.
+    pub async fn kill(mut self) -> Option<Group> {
+        let stays = self.end_group().await;
         let _ = self.child.wait().await;
         self.log_pump.abort();
+        stays
     }
 
     /// Waits for its end, and says what its exit and log are evidence of; none if it ended in order.
-    pub async fn verdict(mut self) -> Option<Failure> {
-        let status = match timeout(END_WITHIN, self.child.wait()).await {
-            Ok(status) => status.ok(),
-            Err(_) => {
-                self.kill_group();
-                let _ = self.child.wait().await;
-                self.log.remark("the trainer did not end after its last line and was killed");
-                None
-            }
-        };
-        let _ = timeout(END_WITHIN, &mut self.log_pump).await;
-        let kernel_killed = ambient::out_of_memory_kills() > self.memory_kills_before;
-        failure_of(status, &self.log.tail(EVIDENCE_BYTES), kernel_killed)
+    pub async fn verdict(self) -> Option<Failure> {
+        self.ended().await.0
     }
 
-    fn kill_group(&self) {
-        // Without an id it was waited for, and its number may be somebody else's by now.
-        if let Some(id) = self.process_id().and_then(|id| i32::try_from(id).ok()) {
-            let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
+    /// As [`Trainer::verdict`], and what of all that it started cannot be ended, if anything.
+    pub async fn ended(mut self) -> (Option<Failure>, Option<Group>) {
+        let leader_ended = async {
+            if let Some(group) = self.group() {
+                group.leader_ended().await;
+            }
+        };
+        let hung = timeout(END_WITHIN, leader_ended).await.is_err();
+        if hung {
+            self.log.remark("the trainer did not end after its last line and was killed");
         }
+        // Before it is waited for: afterwards nobody can say whose the group's number is.
+        let stays = self.end_group().await;
+        let status = self.child.wait().await.ok().filter(|_| !hung);
+        let _ = timeout(END_WITHIN, &mut self.log_pump).await;
+        let kernel_killed = ambient::out_of_memory_kills() > self.memory_kills_before;
+        (failure_of(status, &self.log.tail(EVIDENCE_BYTES), kernel_killed), stays)
+    }
+
+    // Without an id it was waited for, and its number may be somebody else's by now.
+    fn group(&self) -> Option<Group> {
+        self.process_id().and_then(Group::of)
+    }
+
+    async fn end_group(&self) -> Option<Group> {
+        let group = self.group()?;
+        group.kill();
+        (!group.emptied(GONE_WITHIN).await).then_some(group)
     }
 }
 
 impl Drop for Trainer {
     fn drop(&mut self) {
-        self.kill_group();
+        if let Some(group) = self.group() {
+            group.kill();
+        }
         self.log_pump.abort();
     }
 }
@@ -177,7 +192,7 @@ fn failure_of(status: Option<ExitStatus>, log_tail: &str, kernel_killed: bool) -
         Some(panic) => format!("the trainer {panic}"),
         None => format!("the trainer ended with {status}"),
     };
-    Some(failure(FailureClass::TrainerError, message))
+    Some(evidence::judged(failure(FailureClass::TrainerError, message)))
 }
 
 fn failure(class: FailureClass, message: String) -> Failure {
@@ -217,6 +232,18 @@ mod tests {
         let log = "memory allocation of 99 bytes failed";
         assert_eq!(class(6, log, false).unwrap().0, FailureClass::OutOfMemory);
         assert_eq!(class(0, log, true), None);
+    }
+
+    #[test]
+    fn a_panic_about_the_device_is_the_devices() {
+        let panic = |words: &str| class(101 << 8, &format!("panicked at src/a.rs:1:2:\n{words}\n"), false);
+        let memory = r#"DriverError(CUDA_ERROR_OUT_OF_MEMORY, "out of memory")"#;
+        assert_eq!(panic(memory).unwrap().0, FailureClass::OutOfMemory);
+        assert_eq!(panic("uncorrectable ECC error encountered").unwrap().0, FailureClass::Hardware);
+        assert_eq!(panic("index is 3").unwrap().0, FailureClass::TrainerError);
+        // What was noted before, and was got over, is no evidence of what came later.
+        let log = "no checkpoint: No space left on device (os error 28)\npanicked at src/a.rs:1:2:\nindex";
+        assert_eq!(class(101 << 8, log, false).unwrap().0, FailureClass::TrainerError);
     }
 
     #[test]

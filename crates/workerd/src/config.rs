@@ -13,14 +13,24 @@ use anyhow::{Context, bail};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use selffer_core::ids::Name;
 
-use crate::{ambient, bench::BenchArguments, protocol::Device, replay::ReplayArguments};
+use crate::{
+    ambient, bench::BenchArguments, deadline::Until, lost::OnLost, protocol::Device, replay::ReplayArguments,
+};
 
 /// What the user typed.
 #[derive(Debug, Parser)]
 #[command(
     name = "workerd",
     version,
-    about = "Trains networks for a coordinator, one at a time on each device"
+    about = "Trains networks for a coordinator, one at a time on each device",
+    after_help = "\
+Exit codes:
+  0    ended in good order: told to stop, --until or --idle-exit
+  1    something went wrong
+  2    usage
+  75   the coordinator was lost and --on-coordinator-lost said to end; what was trained is kept in
+       the scratch folder, and the next workerd of this name hands it in
+  130  a second signal ended it at once"
 )]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Arguments {
@@ -95,9 +105,20 @@ pub struct WorkArguments {
     /// File with the token [default: the one that coordinatord wrote for this user]
     #[arg(long, env = "SELFFER_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// End after so many seconds without work
-    #[arg(long, value_name = "SECONDS")]
-    idle_exit: Option<u64>,
+    /// What to do when no heartbeat has got through for the coordinator's --lost-after and a tenth
+    #[arg(long, value_name = "POLICY", default_value = "keep")]
+    on_coordinator_lost: OnLost,
+    /// Be gone by then: a duration as 90min, a UTC time as 2026-03-01T17:30:00Z, or @SECONDS since
+    /// 1970; stops 30 s before as at SIGTERM, and claims no job that could not reach a checkpoint
+    #[arg(long, value_name = "TIME|DURATION")]
+    until: Option<Until>,
+    /// End when no device has had a job for so long, as 10min or in seconds
+    #[arg(long, value_name = "DURATION", value_parser = seconds_or_duration)]
+    idle_exit: Option<Duration>,
+    /// A training that gets no further in ten of its iterations and this is ended as stalled; other
+    /// phases may take a multiple
+    #[arg(long, value_name = "DURATION", default_value = "5min", value_parser = humantime::parse_duration)]
+    stall_grace: Duration,
     /// How log lines look; RUST_LOG filters them
     #[arg(long, env = "SELFFER_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -154,6 +175,12 @@ pub struct Config {
     pub data_folders: Vec<PathBuf>,
     /// Between the checkpoints of a training; none takes only the last.
     pub checkpoint_every: Option<Duration>,
+    /// What to do with the jobs in hand when the coordinator is lost.
+    pub on_lost: OnLost,
+    /// How long from now on it may work.
+    pub time_left: Option<Duration>,
+    /// How long a training may get no further, beyond ten iterations.
+    pub stall_grace: Duration,
     /// End after so long without work.
     pub idle_exit: Option<Duration>,
     /// How log lines look.
@@ -185,10 +212,21 @@ impl Config {
             cache_bytes_max: arguments.cache_gib << 30,
             data_folders,
             checkpoint_every: Some(arguments.checkpoint_every).filter(|every| !every.is_zero()),
-            idle_exit: arguments.idle_exit.map(Duration::from_secs),
+            on_lost: arguments.on_coordinator_lost,
+            time_left: arguments.until.map(time_left).transpose()?,
+            stall_grace: arguments.stall_grace,
+            idle_exit: arguments.idle_exit,
             log_format: arguments.log_format,
         })
     }
+}
+
+fn time_left(until: Until) -> anyhow::Result<Duration> {
+    until.left(ambient::wall_clock()).context("--until names a time that is over")
+}
+
+fn seconds_or_duration(text: &str) -> Result<Duration, humantime::DurationError> {
+    text.parse().map(Duration::from_secs).or_else(|_| humantime::parse_duration(text))
 }
 
 fn absolute(folder: &Path) -> anyhow::Result<PathBuf> {
@@ -272,6 +310,22 @@ mod tests {
         let given = folders("--data-dir /srv/packs --data-dir packs");
         assert_eq!(given[0], Path::new("/srv/packs"));
         assert!(given[1].is_absolute() && given[1].ends_with("packs"));
+    }
+
+    #[test]
+    fn when_it_ends_is_told_by_times_and_durations() {
+        let read = |arguments: &str| config(&format!("workerd --cpu {arguments}"));
+        let config = read("--idle-exit 90 --until 2h --on-coordinator-lost finish").unwrap();
+        assert_eq!(config.idle_exit, Some(Duration::from_secs(90)));
+        assert_eq!(config.time_left, Some(Duration::from_secs(7_200)));
+        assert_eq!(config.on_lost, OnLost::Finish);
+        assert_eq!(read("--idle-exit 5min").unwrap().idle_exit, Some(Duration::from_secs(300)));
+        assert_eq!(read("").unwrap().on_lost, OnLost::Keep);
+        let refusal = |arguments: &str| read(arguments).unwrap_err().to_string();
+        assert!(refusal("--until @1").contains("--until names a time that is over"));
+        assert!(refusal("--until noon").contains("neither a duration as 90min"));
+        assert!(refusal("--idle-exit soon").contains("--idle-exit"));
+        assert!(refusal("--on-coordinator-lost panic").contains("[possible values: keep, finish, stop]"));
     }
 
     #[test]

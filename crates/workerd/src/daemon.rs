@@ -1,48 +1,39 @@
-//! The daemon: one session, and for each device a loop of claim and attempt.
+//! The daemon: one session, and for each device a loop of claim and attempt ([`crate::worker`]).
 //!
 //! It first goes on with what an earlier daemon on its scratch folder left.
-//! It ends when it is told to, when it has been idle for long enough, or when the coordinator
-//! wants none of it. Told to stop, it publishes a checkpoint of what runs, gives the leases
-//! back and closes its session, all within half a minute.
+//! It ends when it is told to, when its time is over or it has been idle for long enough, when
+//! the coordinator is lost and that is to end it, or when the coordinator wants none of it. Told
+//! to stop, it publishes a checkpoint of what runs, gives the leases back and closes its session,
+//! all within half a minute; while the coordinator is away, all stays for the next daemon.
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{future, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use selffer_core::{ids::Digest, limits::CLAIM_WAIT_MAX_S};
-use selffer_proto::v1;
-use tokio::{
-    task::JoinSet,
-    time::{sleep, timeout},
-};
+use selffer_core::{limits::LOST_AFTER_S, stall::StallRule};
+use tokio::{task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
 use tracing::{info, warn};
 
 use crate::{
     ambient,
-    assignment::Task,
-    at_hand::AtHand,
-    attempt,
     cache::Cache,
-    calls::{CALL_WITHIN, is_stale},
     config::Config,
     data_folders::DataFolders,
+    deadline::Deadline,
     device::Place,
+    group::Occupied,
+    idle::Idle,
     lease::Order,
+    lost::{OnLost, Service},
     reclaim::{self, Left},
     scratch::Scratch,
     session::{Session, SessionError},
+    worker::Worker,
 };
 
 /// How long everything may take once the daemon is told to stop. Machines that are taken away
 /// often give half a minute.
 const STOP_WITHIN: Duration = Duration::from_secs(25);
-/// Pause after a claim that the coordinator did not take.
-const CLAIM_PAUSE: Duration = Duration::from_secs(2);
 
 /// What every attempt of this daemon works with.
 #[derive(Debug)]
@@ -61,13 +52,31 @@ pub struct Daemon {
     pub executable: PathBuf,
     /// Between the checkpoints of a training; none takes only the last.
     pub checkpoint_every: Option<Duration>,
+    /// How long a job may get no further.
+    pub stall_rule: StallRule,
+    /// When it must be gone.
+    pub deadline: Option<Deadline>,
+    /// Since when no device has a job.
+    pub idle: Idle,
+    /// Devices that are not free though they have no job.
+    pub occupied: Occupied,
 }
 
-/// Works for the coordinator until the token is cancelled or an idle time has passed.
+/// How a daemon ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// As it was told, or because there was nothing more to do.
+    Done,
+    /// The coordinator is lost; what was trained is kept.
+    CoordinatorLost,
+}
+
+/// Works for the coordinator until the token is cancelled or its own time has come.
 ///
 /// # Errors
 /// A device is not there, the scratch folder is not ours, or the coordinator wants no session.
-pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<Ending> {
+    let deadline = config.time_left.map(|left| Deadline::new(left, config.checkpoint_every, ambient::now()));
     let places = config.devices.iter().map(|(worker, device)| Place::find(worker, *device));
     let places = places.collect::<Result<Vec<_>, _>>()?;
     let scratch = Scratch::take(&config.scratch)?;
@@ -80,7 +89,12 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
     let devices = places.iter().map(Place::described).collect();
     let session = tokio::select! {
         session = Session::open(&config, devices) => Arc::new(session?),
-        () = stop.cancelled() => return Ok(()),
+        () = stop.cancelled() => return Ok(Ending::Done),
+        () = until_passed(deadline) => return Ok(Ending::Done),
+        () = never_there(config.on_lost) => {
+            warn!("no coordinator has answered");
+            return Ok(Ending::CoordinatorLost);
+        }
     };
     info!(node = %config.node, coordinator = config.coordinator, "ready for work");
     let daemon = Arc::new(Daemon {
@@ -91,19 +105,41 @@ pub async fn run(config: Config, stop: CancellationToken) -> anyhow::Result<()> 
         attempts: scratch.attempts(),
         executable,
         checkpoint_every: config.checkpoint_every,
+        stall_rule: StallRule { grace: config.stall_grace },
+        deadline,
+        idle: Idle::new(config.idle_exit, ambient::now()),
+        occupied: Occupied::default(),
     });
     let left = reclaim::find(&daemon.attempts, &places).await;
     // All of them before the first heartbeat: what that does not list is lost.
     left.iter().for_each(|left| session.leases.hold(left.lease.clone()));
-    let workers = places.into_iter().map(|place| Worker {
-        daemon: daemon.clone(),
-        place,
-        idle_exit: config.idle_exit,
-        stop: stop.clone(),
-    });
-    let ended = daemon.serve(workers.collect(), left, &stop).await;
-    session.close().await;
-    Ok(ended?)
+    let workers =
+        places.into_iter().map(|place| Worker { daemon: daemon.clone(), place, stop: stop.clone() });
+    daemon.serve(workers.collect(), left, &stop).await?;
+    if session.service() == Service::GivenUp {
+        warn!("the coordinator is lost; what was trained is kept in {}", daemon.attempts.display());
+        return Ok(Ending::CoordinatorLost);
+    }
+    // Closing gives back what is held; while nobody hears it, that is left to the next daemon.
+    if session.is_trusted() {
+        session.close().await;
+    }
+    Ok(Ending::Done)
+}
+
+async fn until_passed(deadline: Option<Deadline>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.stop_at.into()).await,
+        None => future::pending().await,
+    }
+}
+
+// A coordinator that was never there is waited for as long as one that goes.
+async fn never_there(on_lost: OnLost) {
+    match on_lost {
+        OnLost::Keep => future::pending().await,
+        OnLost::Finish | OnLost::Stop => sleep(Duration::from_secs(LOST_AFTER_S + LOST_AFTER_S / 10)).await,
+    }
 }
 
 impl Daemon {
@@ -120,128 +156,32 @@ impl Daemon {
             working.spawn(worker.work(of_worker));
         }
         let all_ended = async { while working.join_next().await.is_some() {} };
-        let told_to_stop = async {
-            stop.cancelled().await;
-            self.session.leases.order_all(Order::Stop);
-            sleep(STOP_WITHIN).await;
-        };
         tokio::select! {
             () = all_ended => Ok(()),
-            () = told_to_stop => {
+            () = self.told_to_stop(stop) => {
                 warn!("not everything ended in time; what is left is dropped");
                 Ok(())
             }
+            () = self.given_up() => Ok(()),
             lost = self.session.keep_alive() => lost,
         }
     }
-}
 
-/// One device, and its loop.
-struct Worker {
-    daemon: Arc<Daemon>,
-    place: Place,
-    idle_exit: Option<Duration>,
-    stop: CancellationToken,
-}
-
-impl Worker {
-    // Never cancelled in an attempt: an attempt ends by its lease's orders.
-    async fn work(self, left: Vec<Left>) {
-        for left in left {
-            attempt::go_on(&self.daemon, &self.place, left).await;
-        }
-        let mut claim_id = ambient::claim_id();
-        let mut idle_since = ambient::now();
-        let mut told = String::new();
-        while !self.stop.is_cancelled() && !self.is_idle_for_long(idle_since) {
-            let claimed = tokio::select! {
-                () = self.stop.cancelled() => return,
-                claimed = self.claim(claim_id.0.to_vec()) => claimed,
-            };
-            let is_used_up = uses_up(&claimed);
-            match claimed {
-                Ok(Some(assignment)) => {
-                    self.attempt(assignment).await;
-                    idle_since = ambient::now();
-                    told.clear();
-                }
-                // The same claim again: if the answer that brought a job was lost, it comes now.
-                Ok(None) => {}
-                Err(status) => {
-                    if told != status.message() {
-                        info!(worker = self.place.worker, code = ?status.code(), reason = status.message(), "no claim taken");
-                        told = status.message().to_owned();
-                    }
-                    // The heartbeat finds out if the session is gone.
-                    self.daemon.session.news.notify_one();
-                    tokio::select! { () = self.stop.cancelled() => {} () = sleep(CLAIM_PAUSE) => {} }
-                }
-            }
-            if is_used_up {
-                claim_id = ambient::claim_id();
+    async fn told_to_stop(&self, stop: &CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = until_passed(self.deadline) => {
+                info!("stopping: the time is nearly over; checkpoints are published and leases given back");
+                stop.cancel();
             }
         }
+        let (leases, session) = (&self.session.leases, &self.session);
+        leases.order_all(if session.is_trusted() { Order::Stop } else { Order::Park });
+        sleep(STOP_WITHIN).await;
     }
 
-    fn is_idle_for_long(&self, idle_since: Instant) -> bool {
-        self.idle_exit.is_some_and(|idle| ambient::now().saturating_duration_since(idle_since) >= idle)
-    }
-
-    async fn claim(&self, claim_id: Vec<u8>) -> Result<Option<v1::Assignment>, Status> {
-        let session = &self.daemon.session;
-        let longest = Duration::from_secs(CLAIM_WAIT_MAX_S);
-        let wait = self.idle_exit.map_or(longest, |idle| longest.min(idle));
-        let draining = timeout(wait, session.until_claiming()).await.is_err();
-        if draining {
-            return Ok(None);
-        }
-        let at_hand = AtHand::of(&self.daemon).await;
-        let request = v1::ClaimRequest {
-            session_id: session.id(),
-            worker: self.place.worker.clone(),
-            claim_id,
-            wait_ms: wait.as_millis() as u64,
-            cached_checkpoints: on_the_wire(&at_hand.weights),
-            packs_at_hand: on_the_wire(&at_hand.packs),
-            pack_bytes_max: at_hand.pack_bytes_max,
-        };
-        let answer = timeout(wait + CALL_WITHIN, session.workers().claim(request)).await;
-        let answer = answer.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time")))?;
-        Ok(answer.into_inner().assignment)
-    }
-
-    async fn attempt(&self, assignment: v1::Assignment) {
-        match Task::try_from(assignment) {
-            Ok(task) => attempt::run(&self.daemon, &self.place, task, &self.stop).await,
-            // Unconfirmed, the lease returns by itself.
-            Err(error) => warn!(%error, "an assignment cannot be read"),
-        }
-    }
-}
-
-fn on_the_wire(digests: &[Digest]) -> Vec<Vec<u8>> {
-    digests.iter().map(|digest| digest.0.to_vec()).collect()
-}
-
-/// Whether no job can come any more by the id that was claimed with.
-fn uses_up(claimed: &Result<Option<v1::Assignment>, Status>) -> bool {
-    match claimed {
-        Ok(assignment) => assignment.is_some(),
-        // The answer that brought a job was lost for so long that its lease is over.
-        Err(status) => is_stale(status),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_claim_whose_lease_was_granted_and_lost_is_not_repeated() {
-        assert!(uses_up(&Err(Status::aborted("claim 0a of job 1 has ended"))));
-        assert!(uses_up(&Ok(Some(v1::Assignment::default()))));
-        assert!(!uses_up(&Ok(None)));
-        assert!(!uses_up(&Err(Status::unavailable("away"))), "its answer may still bring a job");
-        assert!(!uses_up(&Err(Status::deadline_exceeded("no answer in time"))));
+    async fn given_up(&self) {
+        self.session.until_service(Service::GivenUp).await;
+        sleep(STOP_WITHIN).await;
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! However it ends, the coordinator is told once (completed, failed or given back), unless
 //! the lease is gone: then nobody wants to hear of it. Nothing of an attempt outlives it here
-//! but what went into the cache.
+//! but what went into the cache, unless it is parked: then all of it stays, and nothing is said.
 
 use std::{path::Path, time::Duration};
 
@@ -18,7 +18,7 @@ use tracing::{info, warn};
 use crate::{
     ambient,
     assignment::{End, Task},
-    attempt::Attempt,
+    attempt::{Attempt, Parked},
     cache::EntryName,
     lease::Order,
     log_sender::LogSender,
@@ -32,31 +32,45 @@ const LAST_WORDS_WITHIN: Duration = Duration::from_secs(5);
 
 impl Attempt<'_> {
     /// Tells how the attempt ended and cleans up after it.
-    pub(crate) async fn end(&self, ended: Result<(JobResult, Saved), End>, sender: LogSender) {
-        self.settle(ended, sender).await;
+    pub(crate) async fn end(
+        &self,
+        ended: Result<(JobResult, Saved), End>,
+        sender: LogSender,
+    ) -> Option<Parked> {
+        let ended = match ended {
+            Ok((result, saved)) => self.finish(&result, &saved, sender).await,
+            Err(end) => self.last_words(end, sender).await,
+        };
+        if matches!(ended, Err(End::Parked)) {
+            let Task { claim, attempt, name, .. } = self.task;
+            info!(job_id = %claim.job_id, attempt, name, "attempt parked until the coordinator is back");
+            return Some(Parked { claim: *claim, folder: self.folder.clone() });
+        }
+        self.settle(ended).await;
         self.daemon.session.leases.release(self.task.claim);
         // Only one of an earlier daemon, whose lease is gone, can still be there.
         let _ = trainer_lock::until_free(&self.folder, Duration::ZERO).await;
         self.folder.remove();
+        None
     }
 
     // The last words go first: nothing of an attempt is taken once it has ended.
-    async fn settle(&self, ended: Result<(JobResult, Saved), End>, sender: LogSender) {
-        let ended = match ended {
-            Ok((result, saved)) => self.finish(&result, &saved, sender).await,
-            Err(end) => {
-                if !matches!(end, End::Dropped) {
-                    let last_words = sender.finish();
-                    let metrics = self.daemon.session.flush_metrics(&self.lease);
-                    let _ = timeout(LAST_WORDS_WITHIN, async { tokio::join!(last_words, metrics) }).await;
-                }
-                Err(end)
-            }
-        };
+    async fn last_words(&self, end: End, sender: LogSender) -> Result<(), End> {
+        if !matches!(end, End::Dropped | End::Parked) {
+            let last_words = sender.finish();
+            let metrics = self.daemon.session.flush_metrics(&self.lease);
+            let _ = timeout(LAST_WORDS_WITHIN, async { tokio::join!(last_words, metrics) }).await;
+        }
+        Err(end)
+    }
+
+    async fn settle(&self, ended: Result<(), End>) {
         let Task { claim: Claim { job_id, .. }, attempt, name, .. } = self.task;
         let told = match ended {
             Ok(()) => return info!(%job_id, attempt, name, "attempt succeeded"),
-            Err(End::Dropped) => return info!(%job_id, attempt, name, "attempt dropped: its lease is gone"),
+            Err(End::Parked | End::Dropped) => {
+                return info!(%job_id, attempt, name, "attempt dropped: its lease is gone");
+            }
             Err(End::Stopped { started }) => {
                 info!(%job_id, attempt, name, "attempt given back");
                 self.telling().give_back(started).await
@@ -86,8 +100,9 @@ impl Attempt<'_> {
             Ok(())
         };
         tokio::select! {
-            () = self.lease.until(Order::Drop) => Err(End::Dropped),
+            () = self.lease.until(Order::Park) => Err(self.ordered_end(true)),
             ended = ended => ended,
+            stall = self.until_stalled() => Err(End::stalled(stall)),
         }
     }
 

@@ -5,6 +5,7 @@
 //! - `checkpoint-N`: the state after N updates; the newest stays until a newer one is whole
 //! - `final` and `outcome.json`: the trained network, and then its result
 //! - `metrics.jsonl`: see [`crate::points`]
+//! - `log`, `log-sent.json`: see [`crate::log_file`]
 //!
 //! Everything gets its name when it is whole and on disk; what ends in `.part` is neither.
 //! Whether a checkpoint can be used is [`crate::soundness`]'s business.
@@ -23,7 +24,7 @@ use selffer_core::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{assignment::Task, protocol::Saved};
+use crate::{assignment::Task, planted, protocol::Saved};
 
 const TASK_FILE: &str = "task.json";
 const TASK_SCHEMA: &str = "selffer.task/v1";
@@ -179,6 +180,7 @@ impl AttemptFolder {
     /// # Errors
     /// It cannot be renamed.
     pub fn appear(&self, path: &Path) -> io::Result<()> {
+        planted::unlink(path)?;
         if path.is_dir() {
             fs::remove_dir_all(path)?;
         }
@@ -256,12 +258,12 @@ impl AttemptFolder {
     /// Removes all of it.
     pub fn remove(&self) {
         // What stays goes when the next daemon starts here.
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = fs::remove_dir_all(&self.0).or_else(|_| fs::remove_file(&self.0));
     }
 
     fn write<T: Serialize>(&self, name: &str, content: &T) -> io::Result<()> {
         let path = self.0.join(name);
-        let mut file = File::create(Self::part(&path))?;
+        let mut file = planted::create(&Self::part(&path))?;
         file.write_all(&serde_json::to_vec(content)?)?;
         file.sync_all()?;
         self.appear(&path)

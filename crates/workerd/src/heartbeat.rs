@@ -1,10 +1,11 @@
 //! Keeping the session alive: the inventory goes out, verdicts come back.
 //!
 //! A worker that cannot renew goes on training. It publishes nothing once its session may
-//! have expired, and gives its jobs up when they may have been handed to others (a tenth
-//! later than the coordinator may do so: both sides' clocks run, neither knows the other's).
+//! have expired. When its jobs may have been handed to others (a tenth later than the coordinator
+//! may do so: both sides' clocks run, neither knows the other's), the coordinator is lost: the
+//! jobs are parked, with all that was trained on this machine, until it says whose they are.
 
-use std::{pin::pin, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use selffer_core::ids::Claim;
 use selffer_proto::{
@@ -18,6 +19,7 @@ use tracing::{info, warn};
 use crate::{
     ambient,
     lease::{Lease, Order, Report},
+    lost::{OnLost, Service},
     session::{Session, SessionError},
 };
 
@@ -128,9 +130,30 @@ impl Session {
             let silence_s = silence.as_secs();
             warn!(silence_s, reason, "no heartbeat gets through; nothing is published until one does");
         }
-        if silence > standing.lost_after + standing.lost_after / 10 && !self.leases.all().is_empty() {
-            warn!(silence_s = silence.as_secs(), "the leases are lost; ending their trainers");
-            self.leases.order_all(Order::Drop);
+        if silence > standing.lost_after + standing.lost_after / 10 {
+            self.lose(silence);
+        }
+    }
+
+    fn lose(&self, silence: Duration) {
+        let (silence_s, held) = (silence.as_secs(), self.leases.all());
+        let is_training = held.iter().any(|lease| lease.is_training());
+        let service = match self.on_lost {
+            OnLost::Keep => Service::Full,
+            OnLost::Finish if is_training => Service::Retiring,
+            OnLost::Finish | OnLost::Stop => Service::GivenUp,
+        };
+        if self.service.send_replace(service) != service {
+            warn!(silence_s, ?service, "the coordinator is lost");
+        }
+        if service == Service::Retiring {
+            return;
+        }
+        // What was parked before waits for its word already.
+        let of_use = |lease: &Arc<Lease>| lease.is_affirmed() || service == Service::GivenUp;
+        for lease in held.into_iter().filter(of_use).filter(|lease| lease.ordered() < Order::Park) {
+            warn!(silence_s, job_id = %lease.claim.job_id, "the lease may be lost; its training is parked here");
+            lease.order(Order::Park);
         }
     }
 }
@@ -153,15 +176,16 @@ fn inventory(report: &Report) -> v1::Inventory {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use selffer_core::ids::{ClaimId, JobId};
+    use selffer_core::{
+        ids::{ClaimId, JobId},
+        job::Phase,
+    };
     use uuid::Uuid;
 
     use super::*;
 
     #[tokio::test]
-    async fn leases_are_lost_in_time_while_the_session_cannot_be_opened_again() {
+    async fn leases_are_parked_in_time_while_the_session_cannot_be_opened_again() {
         let session = Session::silent_for(Duration::from_secs(1));
         let claim = Claim { job_id: JobId(Uuid::nil()), claim_id: ClaimId([7; 16]) };
         let lease = Arc::new(Lease::new(claim, ambient::now()));
@@ -169,10 +193,38 @@ mod tests {
 
         tokio::select! {
             reopened = session.reopen_while_judging("another token") => panic!("{reopened:?}"),
-            () = lease.until(Order::Drop) => {}
+            () = lease.until(Order::Park) => {}
         }
 
         assert!(!*session.trusted.borrow());
+        assert_eq!((lease.ordered(), session.service()), (Order::Park, Service::Full));
+    }
+
+    #[tokio::test]
+    async fn a_lost_coordinator_leaves_trainings_alone_if_they_are_to_be_finished() {
+        let mut session = Session::silent_for(Duration::from_secs(1));
+        session.on_lost = OnLost::Finish;
+        let claim = Claim { job_id: JobId(Uuid::nil()), claim_id: ClaimId([7; 16]) };
+        let lease = Arc::new(Lease::new(claim, ambient::now()));
+        lease.enter(Phase::Training, ambient::now());
+        session.leases.hold(lease.clone());
+
+        session.judge_silence("away");
+        assert_eq!((lease.ordered(), session.service()), (Order::GoOn, Service::Retiring));
+
+        lease.enter(Phase::Uploading, ambient::now());
+        session.judge_silence("away");
+        assert_eq!((lease.ordered(), session.service()), (Order::Park, Service::GivenUp));
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_the_coordinators_word_is_not_parked_again() {
+        let session = Session::silent_for(Duration::from_secs(1));
+        let claim = Claim { job_id: JobId(Uuid::nil()), claim_id: ClaimId([7; 16]) };
+        let lease = Arc::new(Lease::left(claim, ambient::now()));
+        session.leases.hold(lease.clone());
+        session.judge_silence("away");
+        assert_eq!(lease.ordered(), Order::GoOn);
     }
 
     #[tokio::test]

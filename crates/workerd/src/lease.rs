@@ -5,13 +5,20 @@
 //! Nothing here talks to anybody.
 
 use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
-use selffer_core::{ids::Claim, job::Phase, limits::METRIC_POINTS_PER_HEARTBEAT_MAX, outcome::MetricPoint};
+use selffer_core::{
+    ids::Claim,
+    job::Phase,
+    limits::METRIC_POINTS_PER_HEARTBEAT_MAX,
+    outcome::MetricPoint,
+    stall::{Pace, Place},
+};
 use tokio::sync::watch;
+
+use crate::{folder::AttemptFolder, unsent::UnsentPoints};
 
 /// What is to happen to a leased job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +27,9 @@ pub enum Order {
     GoOn,
     /// End after a checkpoint, then give the lease back.
     Stop,
+    /// Nobody knows whose it is: end after a checkpoint that stays here, publish nothing, say
+    /// nothing, and ask again when the coordinator is back.
+    Park,
     /// The lease is gone: end the trainer, publish nothing, say nothing.
     Drop,
 }
@@ -42,10 +52,12 @@ struct Live {
     images_per_s: f32,
     phase_done: u64,
     progressed_at: Instant,
-    // Not acknowledged yet, in order of their sequence.
-    metrics: VecDeque<MetricPoint>,
-    // What has a smaller sequence was there already.
-    metrics_next: u32,
+    // Everything that was ever done: iterations, chunks, test batches, changes of phase.
+    steps: u64,
+    pace: Pace,
+    // The last report of this phase: iteration and time.
+    paced_at: Option<(u32, Instant)>,
+    metrics: UnsentPoints,
 }
 
 /// What a heartbeat says about a leased job.
@@ -61,7 +73,7 @@ pub struct Report {
     pub images_per_s: f32,
     /// Seconds since it last got further.
     pub age_s: f32,
-    /// Chunks done in this phase.
+    /// Chunks or test batches done in this phase.
     pub phase_done: u64,
     /// The oldest points that are not acknowledged.
     pub metrics: Vec<MetricPoint>,
@@ -77,8 +89,10 @@ impl Lease {
             images_per_s: 0.0,
             phase_done: 0,
             progressed_at: now,
-            metrics: VecDeque::new(),
-            metrics_next: 0,
+            steps: 0,
+            pace: Pace::default(),
+            paced_at: None,
+            metrics: UnsentPoints::default(),
         };
         Self {
             claim,
@@ -140,43 +154,75 @@ impl Lease {
         live.phase = phase;
         live.phase_done = 0;
         live.images_per_s = 0.0;
-        live.progressed_at = now;
+        live.paced_at = None;
+        live.step(1, now);
     }
 
     /// It got further in training.
     pub fn advance(&self, iteration: u32, images_per_s: Option<f32>, now: Instant) {
         let mut live = self.live();
+        let further = iteration.abs_diff(live.iteration);
+        if further > 0 {
+            live.step(further.into(), now);
+        }
+        if let Some((from, at)) = live.paced_at.replace((iteration, now)) {
+            live.pace.note(iteration.saturating_sub(from), now.saturating_duration_since(at));
+        }
         live.iteration = iteration;
         live.images_per_s = images_per_s.unwrap_or(live.images_per_s);
-        live.progressed_at = now;
     }
 
     /// One more chunk is done in this phase.
     pub fn chunk_done(&self, now: Instant) {
         let mut live = self.live();
         live.phase_done += 1;
-        live.progressed_at = now;
+        live.step(1, now);
     }
 
-    /// Keeps a point until the coordinator has it. One that was there before is the same
-    /// again: the trainer has gone over those iterations twice.
-    pub fn add_metric(&self, point: MetricPoint) {
+    /// A step of this phase is done that is no chunk.
+    pub fn step_done(&self, now: Instant) {
+        self.live().step(1, now);
+    }
+
+    /// So many batches of this test are done.
+    pub fn tested(&self, batches: u64, now: Instant) {
         let mut live = self.live();
-        if point.sequence >= live.metrics_next {
-            live.metrics_next = point.sequence + 1;
-            live.metrics.push_back(point);
-        }
+        live.phase_done = batches;
+        live.step(1, now);
+    }
+
+    /// Whether its trainer is at work.
+    #[must_use]
+    pub fn is_training(&self) -> bool {
+        matches!(self.live().phase, Phase::Training | Phase::Testing)
+    }
+
+    /// Where it is, and how long its median iteration takes.
+    #[must_use]
+    pub fn place(&self) -> (Place, Option<Duration>) {
+        let live = self.live();
+        (Place { phase: live.phase, steps: live.steps }, live.pace.median())
+    }
+
+    /// What there is no room for in memory of its learning curve is found in this folder.
+    pub fn keep_metrics_in(&self, folder: AttemptFolder) {
+        self.live().metrics.keep_in(folder);
+    }
+
+    /// Keeps a point until the coordinator has it.
+    pub fn add_metric(&self, point: MetricPoint) {
+        self.live().metrics.add(point);
     }
 
     /// Every point with a smaller sequence is stored.
     pub fn metrics_stored(&self, stored: u32) {
-        self.live().metrics.retain(|point| point.sequence >= stored);
+        self.live().metrics.stored(stored);
     }
 
-    /// How many points are not acknowledged yet.
+    /// How many points are not acknowledged yet, about.
     #[must_use]
     pub fn owes_metrics(&self) -> usize {
-        self.live().metrics.len()
+        self.live().metrics.count()
     }
 
     /// Updates done.
@@ -196,7 +242,7 @@ impl Lease {
             images_per_s: live.images_per_s,
             age_s: now.saturating_duration_since(live.progressed_at).as_secs_f32(),
             phase_done: live.phase_done,
-            metrics: live.metrics.iter().take(METRIC_POINTS_PER_HEARTBEAT_MAX).copied().collect(),
+            metrics: live.metrics.oldest(METRIC_POINTS_PER_HEARTBEAT_MAX),
         }
     }
 
@@ -206,40 +252,10 @@ impl Lease {
     }
 }
 
-/// Every job that this daemon holds.
-#[derive(Debug, Default)]
-pub struct Leases(Mutex<Vec<Arc<Lease>>>);
-
-impl Leases {
-    /// Takes a lease up; it is in every heartbeat until [`Leases::release`].
-    pub fn hold(&self, lease: Arc<Lease>) {
-        self.all_mut().push(lease);
-    }
-
-    /// Lets a lease go.
-    pub fn release(&self, claim: Claim) {
-        self.all_mut().retain(|lease| lease.claim != claim);
-    }
-
-    /// All of them.
-    #[must_use]
-    pub fn all(&self) -> Vec<Arc<Lease>> {
-        self.all_mut().clone()
-    }
-
-    /// The one with this token.
-    #[must_use]
-    pub fn get(&self, claim: Claim) -> Option<Arc<Lease>> {
-        self.all_mut().iter().find(|lease| lease.claim == claim).cloned()
-    }
-
-    /// Orders the same for all.
-    pub fn order_all(&self, order: Order) {
-        self.all_mut().iter().for_each(|lease| lease.order(order));
-    }
-
-    fn all_mut(&self) -> MutexGuard<'_, Vec<Arc<Lease>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl Live {
+    fn step(&mut self, steps: u64, now: Instant) {
+        self.steps += steps;
+        self.progressed_at = now;
     }
 }
 
@@ -287,13 +303,20 @@ mod tests {
     }
 
     #[test]
-    fn points_that_come_again_are_not_sent_again() {
-        let lease = lease(crate::ambient::now());
-        let point = |sequence| MetricPoint { sequence, iteration: 0, value: MetricValue::TrainingLoss(1.0) };
-        (5..8).for_each(|sequence| lease.add_metric(point(sequence)));
-        lease.metrics_stored(7);
-        (6..9).for_each(|sequence| lease.add_metric(point(sequence)));
-        let report = lease.report(crate::ambient::now());
-        assert_eq!(report.metrics.iter().map(|point| point.sequence).collect::<Vec<_>>(), [7, 8]);
+    fn iterations_batches_and_chunks_are_progress_and_saying_the_same_again_is_not() {
+        let now = crate::ambient::now();
+        let lease = lease(now);
+        let at = |seconds| now + Duration::from_secs(seconds);
+        let age = |seconds| lease.report(at(seconds)).age_s;
+        lease.enter(Phase::Training, at(1));
+        lease.advance(0, None, at(1));
+        lease.advance(10, Some(5.0), at(21));
+        lease.advance(10, Some(5.0), at(30));
+        assert_eq!(age(31), 10.0);
+        assert_eq!(lease.place().1, Some(Duration::from_secs(2)));
+        lease.enter(Phase::Testing, at(40));
+        lease.tested(3, at(41));
+        let report = lease.report(at(42));
+        assert_eq!((report.phase_done, report.age_s), (3, 1.0));
     }
 }

@@ -1,10 +1,12 @@
 //! The log of one attempt: the trainer's standard error and the daemon's own remarks.
 //!
-//! Holds the last mebibyte until it is sent; sending is [`crate::log_sender`]'s business. Positions
-//! count the bytes of all text ever added, so that a repeated send stores nothing twice.
+//! Holds the last mebibyte until it is sent, in memory and in the attempt's folder; sending is
+//! [`crate::log_sender`]'s business. Positions count the bytes of all text ever added, so that a
+//! repeated send stores nothing twice.
 
 use std::{
     fmt::Display,
+    io,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -12,6 +14,11 @@ use selffer_core::limits::LOG_BYTES_MAX;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     sync::Notify,
+};
+
+use crate::{
+    folder::AttemptFolder,
+    log_file::{self, LogFile, Sent},
 };
 
 /// The most text sent at once, in bytes.
@@ -29,6 +36,8 @@ struct Kept {
     // Position of the first kept byte within all text.
     start: u64,
     text: String,
+    // None before there is a folder, and after it could not be written.
+    file: Option<LogFile>,
 }
 
 /// Some text to send.
@@ -41,15 +50,43 @@ pub struct Piece {
 }
 
 impl AttemptLog {
+    /// The log that an earlier daemon left in this folder, and how far it had sent it; nothing
+    /// if it kept none.
+    #[must_use]
+    pub fn left(folder: &AttemptFolder) -> (Self, Option<Sent>) {
+        let Some((start, text)) = log_file::read(folder) else { return (Self::default(), None) };
+        let sent = log_file::sent(folder);
+        // What could not be written before the daemon died is lost; what was sent is not.
+        let start = start.max(sent.here.saturating_sub(text.len() as u64));
+        let log = Self::default();
+        *log.kept() = Kept { start, text, file: None };
+        (log, Some(sent))
+    }
+
+    /// From now on it is kept in this folder too, all of it that is here.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn keep_in(&self, folder: &AttemptFolder) -> io::Result<()> {
+        let mut kept = self.kept();
+        kept.file = Some(LogFile::create(folder, kept.start, &kept.text)?);
+        Ok(())
+    }
+
     /// Adds text as it is, NUL replaced: the coordinator's database cannot hold it.
     pub fn add(&self, text: &str) {
         let mut kept = self.kept();
-        kept.text.push_str(&text.replace('\0', "\u{fffd}"));
+        let text = text.replace('\0', "\u{fffd}");
+        kept.text.push_str(&text);
         let surplus = kept.text.len().saturating_sub(LOG_BYTES_MAX);
         if surplus > 0 {
             let surplus = kept.text.ceil_char_boundary(surplus);
             kept.text.drain(..surplus);
             kept.start += surplus as u64;
+        }
+        let Kept { start, text: all, file } = &mut *kept;
+        if file.as_mut().is_some_and(|file| file.append(&text, (*start, all.as_str())).is_err()) {
+            *file = None;
         }
         drop(kept);
         self.added.notify_one();
@@ -121,6 +158,26 @@ mod tests {
         let piece = log.piece_from(0).unwrap();
         assert_eq!((piece.offset, piece.text.len()), (6, PIECE_BYTES_MAX));
         assert_eq!(log.piece_from(6 + LOG_BYTES_MAX as u64), None);
+    }
+
+    #[test]
+    fn what_an_earlier_daemon_left_goes_on_at_its_position() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = AttemptFolder::at(folder.path().to_owned());
+        assert_eq!(AttemptLog::left(&folder).1, None);
+        let earlier = AttemptLog::default();
+        earlier.add("before there was a folder\n");
+        earlier.keep_in(&folder).unwrap();
+        earlier.add("and after\n");
+        log_file::note_sent(&folder, Sent { here: 26, there: 26 });
+
+        let (later, sent) = AttemptLog::left(&folder);
+        later.keep_in(&folder).unwrap();
+        later.add("the next daemon\n");
+
+        let unsent = later.piece_from(sent.unwrap().here).unwrap();
+        assert_eq!(unsent.text, "and after\nthe next daemon\n");
+        assert_eq!(AttemptLog::left(&folder).0.tail(100), later.tail(100));
     }
 
     #[tokio::test]

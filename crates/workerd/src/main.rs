@@ -12,13 +12,17 @@ use tracing_subscriber::EnvFilter;
 use workerd::{
     bench,
     config::{Arguments, Command, Config, LogFormat},
-    daemon, memory,
+    daemon::{self, Ending},
+    memory,
     replay::{self, Interrupted, ReplayArguments},
     stop, trainer,
 };
 
 /// Exit status when what was asked for makes no sense.
 const USAGE: u8 = 2;
+/// Exit status when the coordinator was lost and that is to end the daemon: EX_TEMPFAIL of
+/// sysexits(3).
+const COORDINATOR_LOST: u8 = 75;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -41,12 +45,13 @@ fn main() -> ExitCode {
     };
     log_as(config.log_format);
     match work(config) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Ending::Done) => ExitCode::SUCCESS,
+        Ok(Ending::CoordinatorLost) => ExitCode::from(COORDINATOR_LOST),
         Err(problem) => complain(&problem, 1),
     }
 }
 
-fn work(config: Config) -> anyhow::Result<()> {
+fn work(config: Config) -> anyhow::Result<Ending> {
     let runtime = runtime()?;
     let ended = runtime.block_on(async {
         let stop = stop::on_signals().context("cannot listen for signals")?;

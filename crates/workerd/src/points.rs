@@ -5,14 +5,14 @@
 //! makes the same points, and adds only what is new. Bounded; what is beyond is not kept.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, BufRead, BufReader, Read, Write},
     path::PathBuf,
 };
 
 use selffer_core::outcome::MetricPoint;
 
-use crate::{folder::AttemptFolder, protocol::line};
+use crate::{folder::AttemptFolder, planted, protocol::line};
 
 const POINTS_FILE: &str = "metrics.jsonl";
 /// The most bytes that are kept.
@@ -34,7 +34,7 @@ impl PointsFile {
     /// It cannot be written.
     pub fn open(folder: &AttemptFolder) -> io::Result<Self> {
         let (points, bytes) = read_with_bytes(folder);
-        let file = OpenOptions::new().append(true).create(true).open(path(folder))?;
+        let file = planted::options().append(true).create(true).open(path(folder))?;
         file.set_len(bytes)?;
         Ok(Self { file, bytes, next: points.last().map_or(0, |point| point.sequence + 1) })
     }

@@ -103,6 +103,11 @@ pub enum Event {
         /// Training images a second since the last report.
         images_per_s: f32,
     },
+    /// It tests, and so many batches of this test are done.
+    Tested {
+        /// From 1.
+        batches: u64,
+    },
     /// A point of the learning curve.
     Metric(MetricPoint),
     /// A checkpoint lies ready; training goes on.
@@ -177,6 +182,7 @@ mod tests {
         let events = [
             Event::Phase { phase: Phase::Testing, iteration: 3 },
             Event::Progress { iteration: 3, images_per_s: 1234.5 },
+            Event::Tested { batches: 9 },
             Event::Metric(MetricPoint { sequence: 0, iteration: 1, value: MetricValue::TrainingLoss(2.3) }),
             Event::Metric(MetricPoint { sequence: 1, iteration: 1, value: MetricValue::Test(test) }),
             Event::Checkpoint(saved.clone()),

@@ -34,7 +34,10 @@ pub async fn find(attempts: &Path, places: &[Place]) -> Vec<Left> {
             Err(reason) => {
                 let attempt = entry.file_name().to_string_lossy().into_owned();
                 warn!(attempt, reason, "what an earlier daemon left of an attempt is removed");
-                let _ = trainer_lock::until_free(&folder, Duration::ZERO).await;
+                // Through a link, it would be somebody else's.
+                if !folder.path().is_symlink() {
+                    let _ = trainer_lock::until_free(&folder, Duration::ZERO).await;
+                }
                 folder.remove();
             }
         }
@@ -43,7 +46,19 @@ pub async fn find(attempts: &Path, places: &[Place]) -> Vec<Left> {
     found
 }
 
+/// Takes an attempt of this device up again that was parked: whether it is still ours, the
+/// coordinator must say.
+///
+/// # Errors
+/// What must be there of it is not.
+pub fn again(folder: &AttemptFolder, place: &Place) -> Result<Left, String> {
+    left_in(folder, std::slice::from_ref(place))
+}
+
 fn left_in(folder: &AttemptFolder, places: &[Place]) -> Result<Left, String> {
+    if folder.path().is_symlink() {
+        return Err("it is a symbolic link".to_owned());
+    }
     let (worker, task) = folder.task().map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;
     if !places.iter().any(|place| place.worker == worker) {
         return Err(format!("it is of {worker}, which is no worker of this daemon"));

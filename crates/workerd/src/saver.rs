@@ -18,6 +18,7 @@ use selffer_training::{Checkpoint, TrainError};
 use crate::{
     ambient,
     folder::AttemptFolder,
+    planted,
     protocol::{Event, Saved},
     voice::{note, say},
 };
@@ -131,6 +132,7 @@ fn write(
         None => folder.checkpoint(iteration),
     };
     let part = AttemptFolder::part(&path);
+    planted::unlink(&part)?;
     let files = checkpoint.write_folder(&part).inspect_err(|_| {
         // Half of it would only take the room that the next one needs.
         let _ = fs::remove_dir_all(&part);

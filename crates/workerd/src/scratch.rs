@@ -4,12 +4,14 @@
 //! died is [`crate::reclaim`]'s business.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, TryLockError},
     io::{Read, Write},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, bail};
+
+use crate::planted;
 
 /// Name of the file that is locked while a daemon has the folder; holds its process id.
 const DAEMON_LOCK_FILE: &str = "workerd.lock";
@@ -31,7 +33,9 @@ impl Scratch {
         fs::create_dir_all(folder).with_context(cannot_use)?;
         let lock = lock(folder).with_context(cannot_use)?;
         let scratch = Self { folder: folder.to_owned(), _lock: lock };
-        fs::create_dir_all(scratch.attempts()).with_context(cannot_use)?;
+        for folder in [scratch.attempts(), scratch.cache(), scratch.means(), scratch.verified()] {
+            planted::folder(&folder).with_context(cannot_use)?;
+        }
         Ok(scratch)
     }
 
@@ -62,7 +66,7 @@ impl Scratch {
 
 fn lock(folder: &Path) -> anyhow::Result<File> {
     let path = folder.join(DAEMON_LOCK_FILE);
-    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    let mut file = planted::options().read(true).write(true).create(true).truncate(false).open(path)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {

@@ -29,7 +29,12 @@ use tokio::{
 use tonic::{Code, Status};
 use tracing::{info, warn};
 
-use crate::{ambient, calls, config::Config, lease::Leases};
+use crate::{
+    ambient, calls,
+    config::Config,
+    leases::Leases,
+    lost::{OnLost, Service},
+};
 
 /// How long closing may take; the coordinator also notices by itself.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
@@ -77,6 +82,8 @@ pub struct Session {
     token_file: Option<PathBuf>,
     devices: Vec<v1::Device>,
     standing: Mutex<Standing>,
+    pub(crate) on_lost: OnLost,
+    pub(crate) service: watch::Sender<Service>,
     // Whether nothing new is to be claimed.
     pub(crate) drain: watch::Sender<bool>,
     // Whether what is published now can still be current.
@@ -125,6 +132,8 @@ impl Session {
             token_file: config.token_file.clone(),
             devices,
             standing: Mutex::new(standing),
+            on_lost: config.on_lost,
+            service: watch::Sender::new(Service::Full),
             drain: watch::Sender::new(false),
             trusted: watch::Sender::new(true),
             news: Notify::new(),
@@ -186,6 +195,29 @@ impl Session {
     /// Waits until what is published can be current: not after a silence of a session's life.
     pub async fn until_trusted(&self) {
         let _ = self.trusted.subscribe().wait_for(|trusted| *trusted).await;
+    }
+
+    /// What is still done for the coordinator.
+    #[must_use]
+    pub fn service(&self) -> Service {
+        *self.service.borrow()
+    }
+
+    /// Waits until no more than this is done.
+    pub async fn until_service(&self, service: Service) {
+        let _ = self.service.subscribe().wait_for(|current| *current >= service).await;
+    }
+
+    /// Whether what is published now can be current.
+    #[must_use]
+    pub fn is_trusted(&self) -> bool {
+        *self.trusted.borrow()
+    }
+
+    /// Whether the coordinator has not answered for a while.
+    pub(crate) fn is_silent(&self, now: Instant) -> bool {
+        let standing = self.standing_mut();
+        now.saturating_duration_since(standing.renewed_at) > standing.ttl / 2
     }
 
     /// What the coordinator granted.
@@ -307,6 +339,8 @@ impl Session {
             token_file: Some(PathBuf::from("/dev/null/no-token")),
             devices: Vec::new(),
             standing: Mutex::new(standing),
+            on_lost: OnLost::Keep,
+            service: watch::Sender::new(Service::Full),
             drain: watch::Sender::new(false),
             trusted: watch::Sender::new(true),
             news: Notify::new(),

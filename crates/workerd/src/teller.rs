@@ -1,8 +1,11 @@
 //! Telling the daemon, and people in the log, how a training goes; and what it is told.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use selffer_core::{
@@ -12,11 +15,15 @@ use selffer_core::{
 use selffer_training::{Checkpoint, Observer, TrainError};
 
 use crate::{
+    ambient,
     points::PointsFile,
     protocol::Event,
     saver::Saver,
     voice::{note, say},
 };
+
+/// The shortest time between two reports of a test.
+const REPORT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Observes one training.
 #[derive(Debug)]
@@ -26,13 +33,14 @@ pub struct Teller {
     points: PointsFile,
     stop: Arc<AtomicBool>,
     points_lost: bool,
+    tested_at: Option<Instant>,
 }
 
 impl Teller {
     /// An observer that stops the training when the flag is set.
     #[must_use]
     pub fn new(saver: Saver, points: PointsFile, stop: Arc<AtomicBool>) -> Self {
-        Self { saver, points, stop, points_lost: false }
+        Self { saver, points, stop, points_lost: false, tested_at: None }
     }
 }
 
@@ -66,6 +74,15 @@ impl Observer for Teller {
 
     fn progress(&mut self, iteration: u32, images_per_s: f32) {
         say(&Event::Progress { iteration, images_per_s });
+    }
+
+    fn tested(&mut self, batches: u64) {
+        let now = ambient::now();
+        let is_old = |at: Instant| now.saturating_duration_since(at) >= REPORT_INTERVAL;
+        if batches == 1 || self.tested_at.is_none_or(is_old) {
+            self.tested_at = Some(now);
+            say(&Event::Tested { batches });
+        }
     }
 
     fn metric(&mut self, point: MetricPoint) {

@@ -30,6 +30,7 @@ use selffer_training::{
 };
 
 use crate::{
+    evidence,
     folder::AttemptFolder,
     points::PointsFile,
     protocol::{Event, Input, Request, Saved},
@@ -249,5 +250,5 @@ impl Work<'_> {
 }
 
 fn failed(class: FailureClass, error: &anyhow::Error) -> Event {
-    Event::Failed(Failure { class, message: format!("{error:#}") })
+    Event::Failed(evidence::judged(Failure { class, message: format!("{error:#}") }))
 }

@@ -5,7 +5,7 @@
 //! file open.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, TryLockError},
     io::{self, Write},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -20,7 +20,7 @@ use nix::{
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
-use crate::{ambient, folder::AttemptFolder};
+use crate::{ambient, folder::AttemptFolder, planted};
 
 const LOCK_FILE: &str = "lock";
 /// How long a trainer waits for another one that is about to end.
@@ -35,7 +35,7 @@ const POLL: Duration = Duration::from_millis(50);
 /// Another trainer has it for long, or the folder cannot be written.
 pub fn take(folder: &AttemptFolder) -> io::Result<File> {
     let path = path(folder);
-    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    let mut file = planted::options().read(true).write(true).create(true).truncate(false).open(path)?;
     let started = ambient::now();
     while let Err(error) = file.try_lock() {
         match error {

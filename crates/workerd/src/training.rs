@@ -2,24 +2,31 @@
 //!
 //! Passes on what the trainer says (progress to the lease, checkpoints to the upload), and
 //! to the trainer what is ordered. A trainer that is told to stop has a while to write its
-//! checkpoint; one whose lease is gone is killed at once.
+//! checkpoint; one whose lease is gone, or that gets no further, is killed at once.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use selffer_core::{job::FailureClass, outcome::JobResult};
+use selffer_core::{
+    job::{Failure, FailureClass},
+    outcome::JobResult,
+    stall::Stall,
+};
 use tokio::time::sleep;
+use tracing::warn;
 
 use crate::{
     ambient,
     assignment::End,
-    cache::Cache,
     child::Trainer,
+    daemon::Daemon,
+    group::Group,
     inputs::Inputs,
     intermediates::Intermediates,
     lease::{Lease, Order},
     logs::AttemptLog,
+    progress::until_stalled,
     protocol::{Event, Request, Saved},
-    session::Session,
+    threads,
 };
 
 /// How long a trainer that was told to stop may take.
@@ -31,18 +38,16 @@ const RESCUE_WITHIN_WHEN_STOPPING: Duration = Duration::from_secs(8);
 
 /// What one trainer is run for.
 pub struct Training<'a> {
-    /// This program.
-    pub executable: &'a Path,
-    /// The way to the coordinator.
-    pub session: &'a Arc<Session>,
     /// Whose job it is.
     pub lease: &'a Arc<Lease>,
     /// Where its standard error goes.
     pub log: &'a Arc<AttemptLog>,
     /// What it reads.
     pub inputs: &'a Inputs,
-    /// Where that lies.
-    pub cache: &'a Cache,
+    /// What it is run with.
+    pub daemon: &'a Daemon,
+    /// The worker whose device it has.
+    pub worker: &'a str,
 }
 
 /// How a trainer ended in order.
@@ -66,40 +71,81 @@ impl Training<'_> {
     /// # Errors
     /// It ended badly, was stopped without leaving a checkpoint, or the lease is gone.
     pub async fn run(&self, request: &Request, local: Option<Saved>) -> Result<Trained, End> {
-        let started = Trainer::start(self.executable, request, self.log.clone()).await;
+        let session = &self.daemon.session;
+        let started = Trainer::start(&self.daemon.executable, request, self.log.clone()).await;
         let mut trainer = started.map_err(|error| {
             End::failed(FailureClass::Infrastructure, format!("cannot start a trainer: {error}"))
         })?;
-        let intermediates = Intermediates::start(self.session.clone(), self.lease.clone());
+        let process_id = trainer.process_id();
+        let intermediates = Intermediates::start(session.clone(), self.lease.clone());
         // Whether the earlier daemon had sent it, nobody knows; sending it again costs nothing.
         local.into_iter().for_each(|local| intermediates.offer(local));
         let last = tokio::select! {
             biased;
             () = self.lease.until(Order::Drop) => {
-                trainer.kill().await;
+                self.note_what_stays(trainer.kill().await);
                 return Err(End::Dropped);
             }
             () = self.out_of_time_to_stop() => {
-                trainer.kill().await;
+                self.note_what_stays(trainer.kill().await);
                 self.log.remark("the trainer was told to stop, did not, and was killed");
                 self.rescue(&intermediates).await;
-                return Err(End::Stopped { started: true });
+                return Err(self.stopped_end());
             }
             last = self.listen(&mut trainer, &intermediates) => last,
+            stall = until_stalled(session, self.lease, self.daemon.stall_rule) => {
+                self.note_threads(stall, process_id);
+                self.note_what_stays(trainer.kill().await);
+                self.rescue(&intermediates).await;
+                return Err(End::stalled(stall));
+            }
         };
+        let (verdict, stays) = trainer.ended().await;
+        self.note_what_stays(stays);
         // A last word of failure says more than the exit status that follows from it.
-        match (last, trainer.verdict().await) {
+        match (last, verdict) {
             (Some(Event::Failed(failure)), _) | (_, Some(failure)) => {
-                // Nobody goes on from a checkpoint of these.
-                if !matches!(failure.class, FailureClass::Invalid | FailureClass::Diverged) {
-                    self.rescue(&intermediates).await;
-                }
-                Err(End::Failed(failure))
+                Err(self.failed_end(failure, &intermediates).await)
             }
             (Some(Event::Finished { result, saved }), None) => Ok(Trained::Finished { result, saved }),
             (Some(Event::Stopped(saved)), None) => Ok(Trained::Stopped(saved)),
             (_, None) => Err(End::failed(FailureClass::TrainerError, "the trainer ended without saying how")),
         }
+    }
+
+    async fn failed_end(&self, failure: Failure, intermediates: &Intermediates) -> End {
+        // Nobody goes on from a checkpoint of these.
+        if matches!(failure.class, FailureClass::Invalid | FailureClass::Diverged) {
+            return End::Failed(failure);
+        }
+        self.rescue(intermediates).await;
+        // A last checkpoint that had no room costs what came after the one before, and no retry.
+        match failure.class {
+            FailureClass::Infrastructure if self.lease.ordered() >= Order::Stop => self.stopped_end(),
+            _ => End::Failed(failure),
+        }
+    }
+
+    fn stopped_end(&self) -> End {
+        match self.lease.ordered() {
+            Order::Drop => End::Dropped,
+            Order::Park => End::Parked,
+            Order::Stop | Order::GoOn => End::Stopped { started: true },
+        }
+    }
+
+    // The next trainer gets no device on which something of this one lives.
+    fn note_what_stays(&self, stays: Option<Group>) {
+        if let Some(group) = stays {
+            self.log.remark("processes of the trainer do not end though they were killed");
+            self.daemon.occupied.by(self.worker, group);
+        }
+    }
+
+    fn note_threads(&self, stall: Stall, process_id: Option<u32>) {
+        let threads = process_id.map(threads::told_of).unwrap_or_default();
+        self.log.remark(format_args!("{stall}; the trainer is killed. Its threads:\n{threads}"));
+        warn!(worker = self.worker, job_id = %self.lease.claim.job_id, %stall, "the trainer is stalled");
     }
 
     // What was trained is not to be lost with its trainer.
@@ -109,7 +155,7 @@ impl Training<'_> {
             sleep(RESCUE_WITHIN_WHEN_STOPPING).await;
         };
         tokio::select! {
-            () = self.lease.until(Order::Drop) => {}
+            () = self.lease.until(Order::Park) => {}
             () = intermediates.settled() => {}
             () = stopping => {}
             () = sleep(RESCUE_WITHIN) => {}
@@ -138,14 +184,15 @@ impl Training<'_> {
                 Event::Phase { phase, iteration } => {
                     self.lease.enter(phase, now);
                     self.lease.advance(iteration, None, now);
-                    self.session.news.notify_one();
+                    self.daemon.session.news.notify_one();
                 }
                 Event::Progress { iteration, images_per_s } => {
                     self.lease.advance(iteration, Some(images_per_s), now);
                 }
+                Event::Tested { batches } => self.lease.tested(batches, now),
                 Event::Metric(point) => self.lease.add_metric(point),
                 Event::Checkpoint(saved) => intermediates.offer(saved),
-                Event::Damaged(input) => self.inputs.discard(self.cache, input),
+                Event::Damaged(input) => self.inputs.discard(&self.daemon.cache, input),
                 last @ (Event::Finished { .. } | Event::Stopped(_) | Event::Failed(_)) => return Some(last),
             }
         }

@@ -129,6 +129,7 @@ impl Upload<'_> {
             self.session.checkpoints().begin(request).await
         });
         let begun = begun.await?.into_inner();
+        self.lease.step_done(ambient::now());
         let id = convert::checkpoint_id("checkpoint_id", &begun.checkpoint_id)?;
 
         let missing: BTreeSet<Vec<u8>> = begun.missing.into_iter().collect();
@@ -145,6 +146,7 @@ impl Upload<'_> {
             self.session.checkpoints().publish(request).await
         })
         .await?;
+        self.lease.step_done(ambient::now());
         Ok(id)
     }
 

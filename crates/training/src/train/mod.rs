@@ -68,6 +68,9 @@ pub trait Observer {
     /// report, tests not counted.
     fn progress(&mut self, iteration: u32, images_per_s: f32);
 
+    /// It tests, and so many batches of this test are done.
+    fn tested(&mut self, batches: u64);
+
     /// A point of the learning curve.
     fn metric(&mut self, point: MetricPoint);
 
@@ -150,7 +153,7 @@ fn go(mut run: Run<'_>, mut timing: Timing, observer: &mut dyn Observer) -> Resu
         }
         if run.is_test_due() {
             observer.phase(Phase::Testing, run.iteration());
-            let (point, evaluation) = timing.testing(|| run.test())?;
+            let (point, evaluation) = timing.testing(|| run.test(&mut |batches| observer.tested(batches)))?;
             observer.metric(point);
             last_test = Some(evaluation);
             if run.iteration() < run.iterations() {

@@ -172,11 +172,14 @@ impl<'a> Run<'a> {
         is_test_due(&self.spec.recipe, self.iteration)
     }
 
-    /// Tests the network on the validation images.
-    pub(super) fn test(&mut self) -> Result<(MetricPoint, Evaluation), TrainError> {
+    /// Tests the network on the validation images; `tested` hears how many batches are done.
+    pub(super) fn test(
+        &mut self,
+        tested: &mut dyn FnMut(u64),
+    ) -> Result<(MetricPoint, Evaluation), TrainError> {
         let images = images_per_test(&self.spec.recipe, self.stock.validation.len());
         let Self { pool, network, loaders, iteration, .. } = self;
-        let evaluation = evaluate((network, pool), loaders, images, *iteration)?;
+        let evaluation = evaluate((network, pool), loaders, (images, *iteration), tested)?;
         if !evaluation.result.loss.is_finite() {
             // The losses since the last look may tell an earlier update.
             self.read_losses()?;

@@ -29,6 +29,9 @@ fn a_base_network_learns_and_tells_how_it_goes() {
     let at: Vec<_> = recorder.points.iter().map(|point| (point.sequence, point.iteration)).collect();
     assert_eq!(at, [(0, 20), (1, 20), (2, 40), (3, 40), (4, 47), (5, 47)]);
     assert_eq!(recorder.phases.last(), Some(&(Phase::Testing, 47)));
+    // Each test counts its batches from 1.
+    let tests = recorder.phases.iter().filter(|(phase, _)| *phase == Phase::Testing).count();
+    assert_eq!(recorder.batches_tested.iter().filter(|&&batches| batches == 1).count(), tests);
     let is_test = |value| matches!(value, MetricValue::Test(_));
     assert!(recorder.points.iter().all(|point| is_test(point.value) == (point.sequence % 2 == 1)));
 }

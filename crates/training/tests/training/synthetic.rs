@@ -143,6 +143,7 @@ pub(crate) fn spec_of_numbers() -> JobSpec {
 #[derive(Default)]
 pub(crate) struct Recorder {
     pub(crate) phases: Vec<(Phase, u32)>,
+    pub(crate) batches_tested: Vec<u64>,
     pub(crate) points: Vec<MetricPoint>,
     pub(crate) checkpoints: BTreeMap<u32, Checkpoint>,
     /// Updates between the checkpoints that it wants.
@@ -160,6 +161,10 @@ impl Observer for Recorder {
 
     fn progress(&mut self, _: u32, images_per_s: f32) {
         assert!(images_per_s > 0.0);
+    }
+
+    fn tested(&mut self, batches: u64) {
+        self.batches_tested.push(batches);
     }
 
     fn metric(&mut self, point: MetricPoint) {

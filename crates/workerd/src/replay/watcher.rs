@@ -32,6 +32,8 @@ impl Observer for Watcher {
 
     fn progress(&mut self, _: u32, _: f32) {}
 
+    fn tested(&mut self, _: u64) {}
+
     fn metric(&mut self, point: MetricPoint) {
         note_point(&point);
         self.points.push(point);

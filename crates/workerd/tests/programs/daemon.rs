@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
+    os::unix::fs::symlink,
     path::Path,
     process::{Child, Command},
 };
@@ -51,6 +52,33 @@ fn a_second_daemon_on_one_scratch_folder_is_refused() {
     assert!(error.contains("--name"), "{error}");
     first.kill().unwrap();
     first.wait().unwrap();
+}
+
+/// Fault 62, a worker's half: what was planted in the scratch folder leads nobody out of it.
+#[test]
+fn a_scratch_folder_with_planted_links_is_refused_or_cleaned_and_nothing_outside_is_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let (outside, scratch) = (folder.path().join("outside"), folder.path().join("scratch"));
+    for made in [&outside, &scratch] {
+        fs::create_dir(made).unwrap();
+    }
+    fs::write(outside.join("precious"), "kept").unwrap();
+    symlink(&outside, scratch.join("attempts")).unwrap();
+
+    let mut refused = daemon(folder.path(), &["--cpu"]);
+    let error = std::io::read_to_string(refused.stderr.take().unwrap()).unwrap();
+    assert!(!wait(&mut refused).success());
+    assert!(error.contains("attempts is a symbolic link"), "{error}");
+
+    fs::remove_file(scratch.join("attempts")).unwrap();
+    fs::create_dir(scratch.join("attempts")).unwrap();
+    fs::remove_file(scratch.join("workerd.lock")).unwrap();
+    symlink(outside.join("precious"), scratch.join("workerd.lock")).unwrap();
+    let mut refused = daemon(folder.path(), &["--cpu"]);
+    let error = std::io::read_to_string(refused.stderr.take().unwrap()).unwrap();
+    assert!(!wait(&mut refused).success());
+    assert!(error.contains("cannot use the scratch folder"), "{error}");
+    assert_eq!(fs::read_to_string(outside.join("precious")).unwrap(), "kept");
 }
 
 /// A daemon on this folder whose coordinator is not there.

@@ -1,6 +1,11 @@
 //! What a daemon that died left in its scratch folder, as the next one finds it.
 
-use std::{fs, path::Path};
+use std::{
+    ffi::OsStr,
+    fs,
+    os::unix::{ffi::OsStrExt, fs::symlink},
+    path::Path,
+};
 
 use selffer_core::ids::{Claim, ClaimId, JobId};
 use uuid::Uuid;
@@ -62,6 +67,28 @@ async fn the_attempts_of_all_devices_are_found_and_the_damaged_one_is_removed() 
     assert_eq!(found[1].lease.iteration(), 300);
     assert!(found.iter().all(|left| left.lease.ordered() == Order::GoOn && !left.lease.is_affirmed()));
     assert!([damaged, changed, elsewhere].iter().all(|folder| !folder.path().exists()));
+}
+
+#[tokio::test]
+async fn links_and_odd_names_among_the_attempts_are_removed_and_what_they_lead_to_stays() {
+    let scratch = tempfile::tempdir().unwrap();
+    let request = request(scratch.path(), 3);
+    let (attempts, outside) = (scratch.path().join("attempts"), scratch.path().join("outside"));
+    let elsewhere = left(&outside, 1, "node/cpu0", &request);
+    fs::create_dir(&attempts).unwrap();
+    let name = elsewhere.path().file_name().unwrap();
+    symlink(elsewhere.path(), attempts.join(name)).unwrap();
+    fs::write(attempts.join("a file"), "").unwrap();
+    for odd in ["..a", " ", "\u{202e}gpj", &"x".repeat(255)] {
+        fs::create_dir(attempts.join(odd)).unwrap();
+    }
+    fs::create_dir(attempts.join(OsStr::from_bytes(b"\xff\xfe"))).unwrap();
+
+    let found = reclaim::find(&attempts, &places()).await;
+
+    assert!(found.is_empty(), "{found:?}");
+    assert_eq!(attempts.read_dir().unwrap().count(), 0);
+    assert!(elsewhere.path().join("task.json").is_file());
 }
 
 fn other_job(request: &Request) -> Request {
