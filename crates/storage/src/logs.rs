@@ -8,15 +8,16 @@ use selffer_core::{
 
 use crate::{
     Holder, Store, StoreError,
-    convert::{from_i32, from_i64, to_i64},
+    convert::{from_i32, from_i64, to_i32, to_i64},
 };
 
 /// A piece of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogPart {
-    /// Whose log it is: the job's newest attempt.
+    /// Whose log it is.
     pub attempt: AttemptNumber,
-    /// From the offset asked for, or from the oldest byte that is kept.
+    /// From the offset asked for, or from the oldest byte that is kept, after a line that says
+    /// so.
     pub text: String,
     /// Where the next piece begins.
     pub next_offset: u64,
@@ -87,20 +88,29 @@ impl Store {
         Ok(end)
     }
 
-    /// The log of a job's newest attempt, from this offset.
+    /// The log of one of a job's attempts, else of its newest, from this offset.
     ///
     /// # Errors
-    /// The job has had no attempt yet.
-    pub async fn log(&self, job_id: JobId, offset: u64) -> Result<LogPart, StoreError> {
-        let attempt = sqlx::query!(
+    /// The job has had no such attempt.
+    pub async fn log(
+        &self,
+        job_id: JobId,
+        attempt: Option<AttemptNumber>,
+        offset: u64,
+    ) -> Result<LogPart, StoreError> {
+        let wanted = attempt.map(|attempt| to_i32("attempt", attempt.0)).transpose()?;
+        let found = sqlx::query!(
             r#"SELECT a.claim_id, a.attempt, a.ended_at IS NOT NULL AS "ended!"
-               FROM attempts a JOIN jobs j USING (job_id, attempt)
-               WHERE a.job_id = $1"#,
+               FROM attempts a JOIN jobs j USING (job_id)
+               WHERE a.job_id = $1
+                 AND a.attempt = COALESCE($2, j.attempt)"#,
             job_id.0,
+            wanted,
         );
-        let attempt = attempt.fetch_optional(&self.main).await?;
-        let attempt = attempt
-            .ok_or_else(|| StoreError::NotFound { what: "attempt of job", name: job_id.to_string() })?;
+        let attempt = found.fetch_optional(&self.main).await?.ok_or_else(|| match wanted {
+            Some(wanted) => StoreError::NotFound { what: "attempt", name: wanted.to_string() },
+            None => StoreError::NotFound { what: "attempt of job", name: job_id.to_string() },
+        })?;
         let parts = sqlx::query!(
             r#"SELECT start_bytes, text
                FROM log_parts
@@ -114,9 +124,13 @@ impl Store {
         let start = parts.first().map_or(offset, |part| from_i64(part.start_bytes));
         let bytes: Vec<u8> = parts.into_iter().flat_map(|part| part.text).collect();
         let known = offset.saturating_sub(start) as usize;
+        let text = String::from_utf8_lossy(bytes.get(known..).unwrap_or_default());
         Ok(LogPart {
             attempt: AttemptNumber(from_i32(attempt.attempt)),
-            text: String::from_utf8_lossy(bytes.get(known..).unwrap_or_default()).into_owned(),
+            text: match start.saturating_sub(offset) {
+                0 => text.into_owned(),
+                cut => format!("[{cut} bytes before this are not kept]\n{text}"),
+            },
             next_offset: start.max(offset).max(start + bytes.len() as u64),
             ended: attempt.ended,
         })

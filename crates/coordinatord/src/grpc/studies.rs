@@ -1,5 +1,6 @@
 //! What people and scripts ask: studies, jobs, results, the fleet.
 
+use selffer_core::ids::AttemptNumber;
 use selffer_proto::{
     convert::{ConvertError, job_key},
     v1::{self, study_service_server::StudyService},
@@ -120,7 +121,9 @@ impl StudyService for Service {
         let message = request.into_inner();
         let store = &self.coordinator.store;
         let found = store.find_job(&message.selector).await.map_err(|error| of_store(&error))?;
-        let part = store.log(found.job_id, message.offset).await.map_err(|error| of_store(&error))?;
+        let attempt = Some(AttemptNumber(message.attempt)).filter(|attempt| attempt.0 > 0);
+        let part =
+            store.log(found.job_id, attempt, message.offset).await.map_err(|error| of_store(&error))?;
         Ok(Response::new(v1::GetLogResponse {
             attempt: part.attempt.0,
             text: part.text,

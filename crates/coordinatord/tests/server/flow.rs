@@ -259,3 +259,39 @@ async fn jobs_come_in_pages_and_are_found_by_name_and_key() {
     assert_eq!(known.len(), 1);
     assert_eq!(known[0].state(), v1::JobState::Waiting);
 }
+
+/// Fault 63: whatever points come, the lease is renewed, and no point is stored that cannot be.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn points_that_cannot_be_cost_no_lease_and_are_not_stored() {
+    let server = Server::start();
+    let connection = server.connection();
+    import_pack(&connection).await;
+    submit(&connection, 1, GRID).await.unwrap();
+    let session = open_session(&connection, 1, "node").await;
+    let holding = Holding::claimed(&connection, &session, "node", 1).await;
+    let point = |sequence: u32, loss: f64| v1::MetricPoint {
+        sequence,
+        iteration: sequence,
+        value: Some(v1::metric_point::Value::TrainingLoss(loss)),
+    };
+    let beat = async |metrics: Vec<v1::MetricPoint>| {
+        let inventory = v1::Inventory { claim: holding.claim(), metrics, ..Default::default() };
+        let request = v1::HeartbeatRequest { session_id: session.clone(), inventory: vec![inventory] };
+        let answer = connection.workers().heartbeat(request).await.unwrap().into_inner();
+        assert_eq!(answer.verdicts[0].verdict(), v1::Verdict::Ok);
+        answer.verdicts[0].metrics_stored
+    };
+
+    assert_eq!(beat(vec![point(0, 1.0), point(1, 2.0)]).await, 2);
+    for impossible in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        assert_eq!(beat(vec![point(2, impossible)]).await, 2, "{impossible}");
+    }
+    assert_eq!(beat(vec![v1::MetricPoint { sequence: 2, iteration: 2, value: None }]).await, 2);
+    assert_eq!(beat(vec![point(3, 4.0), point(1, 9.0), point(2, 3.0), point(2, 3.0)]).await, 4);
+    let many: Vec<_> = (4..20_004).map(|sequence| point(sequence, 5.0)).collect();
+    assert_eq!(beat(many).await, 1_004, "a heartbeat's worth of them");
+
+    let shown = job(&connection, &holding.assignment.name).await.metrics;
+    assert_eq!(shown.len(), 1_004);
+    assert_eq!(shown[1], point(1, 2.0), "what was stored once stays");
+}

@@ -28,6 +28,7 @@ mod slow;
 mod stale;
 mod start;
 mod tokens;
+mod versions;
 mod worker;
 
 // What the tests of the three programs together use too.

@@ -166,7 +166,10 @@ pub(crate) struct WaitArgs {
 pub(crate) struct LogsArgs {
     /// [STUDY:]NAME of a job, or 8 digits of its key
     pub(crate) job: String,
-    /// Go on as the log grows, until the job ends
+    /// Of this attempt [default: the newest; `jobctl show JOB` lists them]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) attempt: Option<u32>,
+    /// Go on as the log grows, until the attempt ends
     #[arg(short, long)]
     pub(crate) follow: bool,
 }

@@ -101,8 +101,14 @@ impl Client {
     }
 
     /// The log of a job's newest attempt, from this byte on.
-    pub(crate) async fn log(&self, selector: &str, offset: u64) -> anyhow::Result<LogView> {
-        let request = v1::GetLogRequest { selector: selector.to_owned(), offset };
+    pub(crate) async fn log(
+        &self,
+        selector: &str,
+        attempt: Option<u32>,
+        offset: u64,
+    ) -> anyhow::Result<LogView> {
+        let attempt = attempt.unwrap_or(0);
+        let request = v1::GetLogRequest { selector: selector.to_owned(), offset, attempt };
         let answer = self.connection.studies().get_log(self.request(request)).await;
         Ok(convert::log(self.answer_or(answer, JOB_HINT)?))
     }

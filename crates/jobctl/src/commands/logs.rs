@@ -12,7 +12,7 @@ use crate::{
 /// Between two looks at a log that grows.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Prints the newest attempt's log; with `--follow` until the job has ended.
+/// Prints one attempt's log, else the newest's; with `--follow` until the job has ended.
 pub(crate) async fn run(client: &Client, screen: &Screen, args: &LogsArgs) -> anyhow::Result<Exit> {
     if screen.format != Format::Table {
         return Err(no_form().into());
@@ -26,10 +26,10 @@ pub(crate) async fn run(client: &Client, screen: &Screen, args: &LogsArgs) -> an
 async fn print_log(client: &Client, screen: &Screen, args: &LogsArgs) -> anyhow::Result<Exit> {
     let (mut offset, mut attempt) = (0, 0);
     loop {
-        let mut piece = client.log(&args.job, offset).await?;
+        let mut piece = client.log(&args.job, args.attempt, offset).await?;
         if attempt != 0 && piece.attempt != attempt {
             screen.note(&format!("attempt {}", piece.attempt))?;
-            piece = client.log(&args.job, 0).await?;
+            piece = client.log(&args.job, args.attempt, 0).await?;
         }
         screen.print(&piece.text)?;
         let is_at_end = piece.text.is_empty();

@@ -90,10 +90,12 @@ impl From<FailureClass> for v1::FailureClass {
     }
 }
 
+// One of a newer program's is the trainer's: an attempt that ended badly must be told of, and that
+// class is tried again the least often.
 fn failure_class(number: i32) -> Result<FailureClass, ConvertError> {
-    let unknown = || ConvertError::new("class", format!("{number} is no class that is known here"));
-    Ok(match v1::FailureClass::try_from(number).map_err(|_| unknown())? {
-        v1::FailureClass::Unspecified => return Err(unknown()),
+    let unspecified = || ConvertError::new("class", "it is not said");
+    Ok(match v1::FailureClass::try_from(number).unwrap_or(v1::FailureClass::TrainerError) {
+        v1::FailureClass::Unspecified => return Err(unspecified()),
         v1::FailureClass::Invalid => FailureClass::Invalid,
         v1::FailureClass::TrainerError => FailureClass::TrainerError,
         v1::FailureClass::Diverged => FailureClass::Diverged,
@@ -122,15 +124,15 @@ impl From<&Failure> for v1::Failure {
     }
 }
 
-/// Why a lease is given back.
+/// Why a lease is given back; a reason of a newer program is none that this one must know.
 ///
 /// # Errors
-/// Not said, or a reason that this program does not know.
+/// Not said.
 pub fn give_back_reason(field: &str, number: i32) -> Result<GiveBackReason, ConvertError> {
     match v1::GiveBackReason::try_from(number) {
-        Ok(v1::GiveBackReason::WorkerStopping) => Ok(GiveBackReason::WorkerStopping),
         Ok(v1::GiveBackReason::NotStarted) => Ok(GiveBackReason::NotStarted),
-        _ => Err(ConvertError::new(field, format!("{number} is no reason that is known here"))),
+        Ok(v1::GiveBackReason::Unspecified) => Err(ConvertError::new(field, "it is not said")),
+        Ok(v1::GiveBackReason::WorkerStopping) | Err(_) => Ok(GiveBackReason::WorkerStopping),
     }
 }
 
@@ -161,6 +163,15 @@ mod tests {
         assert_eq!(phase(phase_number(Some(Phase::Testing))), Some(Phase::Testing));
         assert_eq!(phase(phase_number(None)), None);
         assert_eq!(phase(99), None);
+    }
+
+    #[test]
+    fn how_an_attempt_ended_is_taken_in_words_of_a_newer_program_too() {
+        let class = |class| Failure::try_from(v1::Failure { class, message: "new".into() });
+        assert_eq!(class(99).unwrap().class, FailureClass::TrainerError);
+        assert!(class(0).is_err());
+        assert_eq!(give_back_reason("reason", 99), Ok(GiveBackReason::WorkerStopping));
+        assert!(give_back_reason("reason", 0).is_err());
     }
 
     #[test]

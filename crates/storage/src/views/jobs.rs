@@ -1,5 +1,7 @@
 //! Jobs as lists show them: a study's networks, in its order.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use selffer_core::{
     ids::{AttemptNumber, JobId, JobKey, StudyId},
@@ -7,6 +9,7 @@ use selffer_core::{
     job::{Failure, HoldReason, Phase, StateKind},
     placement::{NeededPack, WaitReason},
     spec::{Half, ImagesPerClass},
+    stall::StallRule,
 };
 use sqlx::types::Json;
 use uuid::Uuid;
@@ -48,6 +51,8 @@ pub struct JobSummary {
     pub iterations: u32,
     /// Training images a second, while it trains.
     pub images_per_s: f32,
+    /// Seconds since it last got further, while it runs.
+    pub progress_age_s: Option<f64>,
     /// Share of the newest test classified rightly, 0..=1.
     pub top1: Option<f64>,
     /// Why it is held.
@@ -113,6 +118,7 @@ struct SummaryRow {
     iteration: i32,
     iterations: i32,
     images_per_s: f32,
+    progress_age_s: Option<f64>,
     top1: Option<f64>,
     hold: Option<Json<HoldReason>>,
     failure: Option<Json<Failure>>,
@@ -158,6 +164,7 @@ impl SummaryRow {
             iteration: from_i32(self.iteration),
             iterations: from_i32(self.iterations),
             images_per_s: self.images_per_s,
+            progress_age_s: self.progress_age_s,
             top1: self.top1,
             hold: self.hold.map(|hold| hold.0),
             failure: self.failure.map(|failure| failure.0),
@@ -250,6 +257,8 @@ impl Store {
                    CASE WHEN j.state = 'succeeded' THEN j.iterations ELSE COALESCE(p.iteration, 0) END
                        AS "iteration!",
                    j.iterations, COALESCE(p.images_per_s, 0) AS "images_per_s!",
+                   p.progress_age_s + EXTRACT(EPOCH FROM clock_timestamp() - p.reported_at)::double precision
+                       AS progress_age_s,
                    COALESCE(r.test_top1_correct::double precision / NULLIF(r.test_images, 0), test.top1) AS top1,
                    j.hold AS "hold: Json<HoldReason>", j.failure AS "failure: Json<Failure>", j.not_before,
                    j.interest, j.withdrawn_at IS NOT NULL AS "withdrawn!",
@@ -287,6 +296,15 @@ impl Store {
 }
 
 impl JobSummary {
+    /// How long it has not got further, if that is longer than it may: its worker should have
+    /// noticed.
+    fn hangs_for(&self) -> Option<Duration> {
+        let age = Duration::try_from_secs_f64(self.progress_age_s?).ok()?;
+        let iteration = f64::from(self.batch) / f64::from(self.images_per_s);
+        let iteration = Duration::try_from_secs_f64(iteration).ok();
+        (age > StallRule::DEFAULT.longest(self.phase?, iteration)).then_some(age)
+    }
+
     /// Why it is not getting on, in a few words; empty if there is nothing to say.
     #[must_use]
     pub fn reason(&self) -> String {
@@ -313,6 +331,9 @@ impl JobSummary {
                 self.fits_nobody.as_ref().or(full).map_or_else(String::new, WaitReason::to_string)
             }
             (None, None, StateKind::Suspect, _) => "its worker is silent".to_owned(),
+            (None, None, StateKind::Running, _) => self.hangs_for().map_or_else(String::new, |age| {
+                format!("no progress for {} min, though its worker answers", age.as_secs() / 60)
+            }),
             _ => String::new(),
         }
     }

@@ -192,6 +192,28 @@ async fn a_stale_claim_is_refused_everywhere_and_the_new_one_untouched() {
     db.finish().await;
 }
 
+/// The daemon should have noticed; should it not, people are told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_gets_no_further_under_a_worker_that_answers_is_shown_as_that() {
+    let db = Db::fresh().await;
+    db.submit_yaml(TRANSFER).await;
+    let session_id = db.session("node1").await;
+    let holder = db.run_best(session_id, "node1").await;
+    let reason = async |age_s: f32, images_per_s: f32| {
+        let item = InventoryItem { progress_age_s: age_s, images_per_s, ..item(holder.claim) };
+        db.heartbeat(session_id, &[item]).await.unwrap();
+        let jobs = db.study_jobs("last", None, 100).await.unwrap();
+        jobs.iter().find(|job| job.job_id == holder.claim.job_id).unwrap().reason()
+    };
+
+    assert_eq!(reason(200.0, 500.0).await, "");
+    assert_eq!(reason(1_500.0, 500.0).await, "no progress for 25 min, though its worker answers");
+    assert_eq!(reason(1_500.0, 0.01).await, "", "so slow a training may take longer");
+    assert_eq!(reason(1_500.0, 0.0).await, "", "nobody knows its pace yet");
+    assert_eq!(reason(0.5, 500.0).await, "");
+    db.finish().await;
+}
+
 /// An inventory's entry about a job that trains.
 pub(crate) fn item(claim: Claim) -> InventoryItem {
     InventoryItem {

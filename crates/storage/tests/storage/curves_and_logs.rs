@@ -1,6 +1,7 @@
 //! Learning curves and logs: nothing twice, nothing lost that was acknowledged.
 
 use selffer_core::{
+    ids::AttemptNumber,
     job::GiveBackReason,
     outcome::{MetricPoint, MetricValue, TestResult},
 };
@@ -85,16 +86,20 @@ async fn a_log_is_appended_without_doubles_or_gaps() {
     assert_eq!(db.append_log(&holder, 3, "st\nsecond\n").await.unwrap(), 13, "half of it is new");
     assert_eq!(db.append_log(&holder, 99, "beyond").await.unwrap(), 13, "a gap");
 
-    let log = db.log(job_id, 0).await.unwrap();
+    let log = db.log(job_id, None, 0).await.unwrap();
     assert_eq!((log.text.as_str(), log.next_offset, log.ended), ("first\nsecond\n", 13, false));
-    assert_eq!(db.log(job_id, 6).await.unwrap().text, "second\n");
-    assert_eq!(db.log(job_id, 99).await.unwrap().text, "");
+    assert_eq!(db.log(job_id, None, 6).await.unwrap().text, "second\n");
+    assert_eq!(db.log(job_id, None, 99).await.unwrap().text, "");
     db.give_back(&holder, GiveBackReason::WorkerStopping).await.unwrap();
     assert_eq!(db.append_log(&holder, 13, "last words\n").await.unwrap(), 24);
-    assert!(db.log(job_id, 0).await.unwrap().ended);
+    assert!(db.log(job_id, None, 0).await.unwrap().ended);
     db.claim_best(session_id, "node1").await;
     assert!(is_stale(&db.append_log(&holder, 24, "more").await));
-    assert_eq!(db.log(job_id, 0).await.unwrap().text, "", "a new attempt has a new log");
+    assert_eq!(db.log(job_id, None, 0).await.unwrap().text, "", "a new attempt has a new log");
+    let first = db.log(job_id, Some(AttemptNumber(1)), 13).await.unwrap();
+    assert_eq!((first.text.as_str(), first.attempt), ("last words\n", AttemptNumber(1)));
+    let missing = db.log(job_id, Some(AttemptNumber(7)), 0).await.unwrap_err().to_string();
+    assert!(missing.contains("attempt") && missing.contains('7'), "{missing}");
     db.finish().await;
 }
 
@@ -110,9 +115,13 @@ async fn of_a_long_log_the_end_is_kept() {
         end = db.append_log(&holder, end, &part).await.unwrap();
     }
 
-    let log = db.log(holder.claim.job_id, 0).await.unwrap();
+    let log = db.log(holder.claim.job_id, None, 0).await.unwrap();
 
-    assert_eq!((end, log.next_offset, log.text.len()), (1_800_000, 1_800_000, 1_200_000));
+    let (mark, kept) = log.text.split_once('\n').unwrap();
+    assert_eq!(mark, "[600000 bytes before this are not kept]");
+    assert_eq!((end, log.next_offset, kept.len()), (1_800_000, 1_800_000, 1_200_000));
+    let follows = db.log(holder.claim.job_id, None, 1_799_000).await.unwrap();
+    assert_eq!(follows.text.len(), 1_000, "nothing was cut where it goes on");
     db.finish().await;
 }
 
