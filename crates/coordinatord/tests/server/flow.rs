@@ -124,7 +124,7 @@ async fn heartbeats_carry_progress_and_logs_are_read_back() {
     workers.append_log(log(0, "one\n")).await.unwrap();
     let stored = workers.append_log(log(4, "two\n")).await.unwrap().into_inner().stored_bytes;
     assert_eq!(stored, 8);
-    let request = v1::GetLogRequest { selector: name.clone(), offset: 4 };
+    let request = v1::GetLogRequest { selector: name.clone(), offset: 4, attempt: 0 };
     let part = connection.studies().get_log(request).await.unwrap().into_inner();
     assert_eq!((part.text.as_str(), part.next_offset, part.ended), ("two\n", 8, false));
 

@@ -104,7 +104,7 @@ async fn seen(
 ) -> (v1::GetJobResponse, String, Vec<CheckpointRow>) {
     let request = v1::GetJobRequest { selector: name.into() };
     let job = connection.studies().get_job(request).await.unwrap().into_inner();
-    let request = v1::GetLogRequest { selector: name.into(), offset: 0 };
+    let request = v1::GetLogRequest { selector: name.into(), ..Default::default() };
     let log = connection.studies().get_log(request).await.unwrap().into_inner().text;
     (job, log, store.published_checkpoints().await.unwrap())
 }
