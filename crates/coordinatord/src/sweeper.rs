@@ -5,8 +5,6 @@
 //! any time. Of several coordinators one sweeps, whose term the database knows; nothing happens
 //! while the fleet is frozen. The [`Brake`] keeps it from taking an outage of ours for a death of theirs.
 
-mod brake;
-
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -14,6 +12,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use selffer_core::{
+    brake::{Brake, Sight},
     election::Duty,
     limits::LEADER_TERM_S,
     rollback::{self, Freeze, FreezeBounds},
@@ -22,7 +21,6 @@ use selffer_storage::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use self::brake::{Brake, Sight};
 use crate::{coordinator::Coordinator, outage};
 
 /// The longest pause between two sweeps.
@@ -33,7 +31,8 @@ const TERM: Duration = Duration::from_secs(LEADER_TERM_S);
 /// Sweeps until `stopping`.
 pub(crate) async fn run(coordinator: Arc<Coordinator>, stopping: CancellationToken) {
     let ttl = coordinator.timing.session_ttl;
-    let mut brake = Brake::new(ttl, Instant::now());
+    let began_at = Instant::now();
+    let mut brake = Brake::new(ttl, Duration::ZERO);
     let mut pause = tokio::time::interval((ttl / 8).min(PAUSE_MAX));
     pause.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -41,32 +40,32 @@ pub(crate) async fn run(coordinator: Arc<Coordinator>, stopping: CancellationTok
             () = stopping.cancelled() => return,
             _ = pause.tick() => {}
         }
-        match sweep(&coordinator, &mut brake).await {
+        match sweep(&coordinator, &mut brake, began_at).await {
             Ok(()) => {}
             Err(StoreError::TermEnded { .. }) => {
-                brake.disturbed(Instant::now());
+                brake.disturbed(began_at.elapsed());
                 info!("the term ended in the middle of a sweep; the rest was left to the next leader");
             }
             Err(error) => {
-                brake.disturbed(Instant::now());
+                brake.disturbed(began_at.elapsed());
                 outage::note(&error, "sweep did not go through; nothing expires for a while");
             }
         }
     }
 }
 
-async fn sweep(coordinator: &Coordinator, brake: &mut Brake) -> Result<(), StoreError> {
+async fn sweep(coordinator: &Coordinator, brake: &mut Brake, began_at: Instant) -> Result<(), StoreError> {
     let timing = &coordinator.timing;
     let database_now = coordinator.store.now().await?;
     outage::is_over();
     if let Some(freeze) = coordinator.store.freeze().await? {
-        brake.disturbed(Instant::now());
+        brake.disturbed(began_at.elapsed());
         return thaw_if_over(coordinator, freeze, database_now).await;
     }
     let liveness = coordinator.store.session_liveness(timing.session_ttl).await?;
     // Also by those who do not lead: who takes over has watched for as long.
     let sight = Sight { database_now, live: liveness.live, silent: liveness.silent };
-    let allowed = brake.allows(sight, Instant::now());
+    let allowed = brake.allows(sight, began_at.elapsed());
     let Some(term) = coordinator.store.lead(Duty::Sweep, coordinator.id, TERM).await? else { return Ok(()) };
     let store = coordinator.store.under(term);
     // What a person said is not a matter of silence, so the brake does not hold it.

@@ -5,6 +5,7 @@
 //! parameters. Everything that decides lives here, so that it can be tested and simulated.
 
 pub mod artifact;
+pub mod brake;
 pub mod cost;
 pub mod election;
 pub mod grid;
@@ -13,6 +14,7 @@ pub mod ids;
 pub mod import;
 pub mod interest;
 pub mod job;
+pub mod lease;
 pub mod limits;
 pub mod nearest;
 pub mod network;

@@ -18,6 +18,8 @@ use crate::{
     jobs, metrics,
 };
 
+pub use selffer_core::lease::Verdict;
+
 /// What a daemon says about one job that it holds.
 #[derive(Clone, Debug)]
 pub struct InventoryItem {
@@ -35,18 +37,6 @@ pub struct InventoryItem {
     pub phase_done: u64,
     /// Points that are not acknowledged yet, oldest first.
     pub metrics: Vec<MetricPoint>,
-}
-
-/// Whether a daemon may go on with a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Go on.
-    Ok,
-    /// The claim is not current: end it, publish nothing.
-    Revoked,
-    /// It was cancelled or is to be held, or its worker to stop at once: end it after a
-    /// checkpoint, then give it back.
-    Cancel,
 }
 
 /// The answer about one job.

@@ -7,7 +7,10 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use selffer_core::ids::Claim;
+use selffer_core::{
+    ids::Claim,
+    lease::{Trust, Verdict},
+};
 use selffer_proto::{
     convert::{phase_number, required},
     v1,
@@ -79,10 +82,15 @@ impl Session {
             next_ms => Duration::from_millis(next_ms),
         };
         self.standing_mut().renewed_at = sent_at;
-        self.trusted.send_replace(true);
+        // A process that was stopped meanwhile finds an answer that is true no longer.
+        let silence = ambient::now().saturating_duration_since(sent_at);
+        let is_fresh = Trust::after(silence, standing.ttl, standing.lost_after) == Trust::Sure;
+        if is_fresh {
+            self.trusted.send_replace(true);
+        }
         self.drain.send_replace(answer.drain);
         answer.verdicts.into_iter().for_each(|verdict| self.obey(verdict));
-        Ok(interval)
+        Ok(if is_fresh { interval } else { Duration::ZERO })
     }
 
     /// Sends heartbeats until the coordinator has every point of this lease that it takes, or
@@ -103,13 +111,16 @@ impl Session {
         let Ok(claim) = required::<_, Claim>("claim", verdict.claim) else { return };
         let Some(lease) = self.leases.get(claim) else { return };
         lease.metrics_stored(verdict.metrics_stored);
-        match v1::Verdict::try_from(verdict.verdict) {
-            Ok(v1::Verdict::Revoked) => return lease.order(Order::Drop),
-            Ok(v1::Verdict::Cancel) => lease.order(Order::Stop),
+        let verdict = match v1::Verdict::try_from(verdict.verdict) {
+            Ok(v1::Verdict::Revoked) => Verdict::Revoked,
+            Ok(v1::Verdict::Cancel) => Verdict::Cancel,
             // A verdict of a newer program is none of which we know that it ends something.
-            Ok(v1::Verdict::Ok | v1::Verdict::Unspecified) | Err(_) => {}
+            Ok(v1::Verdict::Ok | v1::Verdict::Unspecified) | Err(_) => Verdict::Ok,
+        };
+        lease.order(verdict.order());
+        if verdict.affirms() {
+            lease.affirm();
         }
-        lease.affirm();
     }
 
     // A coordinator that does not let us in may hand our jobs to others all the same.
@@ -126,11 +137,12 @@ impl Session {
     fn judge_silence(&self, reason: &str) {
         let standing = self.standing();
         let silence = ambient::now().saturating_duration_since(standing.renewed_at);
-        if silence > standing.ttl && self.trusted.send_replace(false) {
+        let trust = Trust::after(silence, standing.ttl, standing.lost_after);
+        if trust > Trust::Sure && self.trusted.send_replace(false) {
             let silence_s = silence.as_secs();
             warn!(silence_s, reason, "no heartbeat gets through; nothing is published until one does");
         }
-        if silence > standing.lost_after + standing.lost_after / 10 {
+        if trust == Trust::Gone {
             self.lose(silence);
         }
     }

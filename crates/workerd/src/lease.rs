@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use selffer_core::lease::Order;
 use selffer_core::{
     ids::Claim,
     job::Phase,
@@ -19,20 +20,6 @@ use selffer_core::{
 use tokio::sync::watch;
 
 use crate::{folder::AttemptFolder, unsent::UnsentPoints};
-
-/// What is to happen to a leased job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Order {
-    /// Train it.
-    GoOn,
-    /// End after a checkpoint, then give the lease back.
-    Stop,
-    /// Nobody knows whose it is: end after a checkpoint that stays here, publish nothing, say
-    /// nothing, and ask again when the coordinator is back.
-    Park,
-    /// The lease is gone: end the trainer, publish nothing, say nothing.
-    Drop,
-}
 
 /// A leased job.
 #[derive(Debug)]

@@ -2,9 +2,10 @@
 //!
 //! A session is expired because it was silent. If we were away (started just now, paused,
 //! cut off from the database) or the database's clock jumped, then silence says nothing, and
-//! everyone gets one TTL to be heard again. Pure: instants are parameters.
+//! everyone gets one TTL to be heard again. Pure: the time on the caller's own clock, which only
+//! ever runs forward, is a parameter, as the time since some moment that stays the same.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -13,44 +14,50 @@ const MASS_SESSIONS_MIN: u32 = 3;
 
 /// What one look at the store showed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sight {
+pub struct Sight {
     /// The database's clock.
-    pub(super) database_now: DateTime<Utc>,
+    pub database_now: DateTime<Utc>,
     /// Sessions heard of within the TTL.
-    pub(super) live: u32,
+    pub live: u32,
     /// Sessions that would be expired now.
-    pub(super) silent: u32,
+    pub silent: u32,
 }
 
 /// Decides whether silence may count.
 #[derive(Debug)]
-pub(super) struct Brake {
+pub struct Brake {
     ttl: Duration,
     /// Nothing expires before this.
-    holds_until: Instant,
-    last: Option<(Instant, DateTime<Utc>)>,
+    holds_until: Duration,
+    /// When we last tried to look.
+    last_tried: Duration,
+    /// The database's clock then; none if it did not answer.
+    last_database: Option<DateTime<Utc>>,
     /// This mass expiry has had its delay.
     mass_delayed: bool,
 }
 
 impl Brake {
     /// A brake that holds for one TTL from `now`, when the program starts.
-    pub(super) fn new(ttl: Duration, now: Instant) -> Self {
-        Self { ttl, holds_until: now + ttl, last: None, mass_delayed: false }
+    #[must_use]
+    pub fn new(ttl: Duration, now: Duration) -> Self {
+        Self { ttl, holds_until: now + ttl, last_tried: now, last_database: None, mass_delayed: false }
     }
 
     /// We could not see what is going on.
-    pub(super) fn disturbed(&mut self, now: Instant) {
+    pub fn disturbed(&mut self, now: Duration) {
         self.holds_until = now + self.ttl;
-        self.last = None;
+        self.last_tried = now;
+        self.last_database = None;
     }
 
     /// Whether what is silent may expire.
-    pub(super) fn allows(&mut self, sight: Sight, now: Instant) -> bool {
+    pub fn allows(&mut self, sight: Sight, now: Duration) -> bool {
         if self.missed_something(sight, now) {
             self.holds_until = now + self.ttl;
         }
-        self.last = Some((now, sight.database_now));
+        self.last_tried = now;
+        self.last_database = Some(sight.database_now);
         if now < self.holds_until {
             return false;
         }
@@ -65,12 +72,14 @@ impl Brake {
     }
 
     /// Were we away, or did the two clocks run apart, for a good part of a TTL?
-    fn missed_something(&self, sight: Sight, now: Instant) -> bool {
-        let Some((last_seen, last_database)) = self.last else { return false };
-        let ours = now.duration_since(last_seen);
-        let theirs = (sight.database_now - last_database).to_std();
+    fn missed_something(&self, sight: Sight, now: Duration) -> bool {
+        let ours = now.saturating_sub(self.last_tried);
         let tolerance = self.ttl / 2;
-        ours > tolerance || theirs.map_or(true, |theirs| theirs.abs_diff(ours) > tolerance)
+        let jumped = |last: DateTime<Utc>| {
+            let theirs = (sight.database_now - last).to_std();
+            theirs.map_or(true, |theirs| theirs.abs_diff(ours) > tolerance)
+        };
+        ours > tolerance || self.last_database.is_some_and(jumped)
     }
 }
 
@@ -81,21 +90,19 @@ mod tests {
     const TTL: Duration = Duration::from_secs(40);
 
     struct Scene {
-        start: Instant,
         brake: Brake,
     }
 
     impl Scene {
         fn new() -> Self {
-            let start = Instant::now();
-            Self { start, brake: Brake::new(TTL, start) }
+            Self { brake: Brake::new(TTL, Duration::ZERO) }
         }
 
         /// Looks at `at_s`, when the database's clock is `skew_s` ahead.
         fn allows_with_skew(&mut self, at_s: u64, skew_s: i64, live: u32, silent: u32) -> bool {
             let seconds = 1_700_000_000 + at_s as i64 + skew_s;
             let database_now = DateTime::from_timestamp(seconds, 0).unwrap();
-            self.brake.allows(Sight { database_now, live, silent }, self.start + Duration::from_secs(at_s))
+            self.brake.allows(Sight { database_now, live, silent }, Duration::from_secs(at_s))
         }
 
         fn allows(&mut self, at_s: u64, live: u32, silent: u32) -> bool {
@@ -135,11 +142,23 @@ mod tests {
         let mut scene = Scene::new();
         scene.quiet(0, 50);
 
-        scene.brake.disturbed(scene.start + Duration::from_secs(50));
+        scene.brake.disturbed(Duration::from_secs(50));
 
         assert!(!scene.allows(51, 1, 1));
         assert!(!scene.allows(70, 1, 1));
         assert!(scene.allows(90, 1, 1));
+    }
+
+    #[test]
+    fn a_pause_that_begins_in_trouble_is_a_gap_too() {
+        let mut scene = Scene::new();
+        scene.quiet(0, 50);
+
+        scene.brake.disturbed(Duration::from_secs(50));
+
+        assert!(!scene.allows(200, 0, 1), "it saw nothing of what happened since");
+        assert!(!scene.allows(220, 0, 1));
+        assert!(scene.allows(240, 0, 1));
     }
 
     #[test]
