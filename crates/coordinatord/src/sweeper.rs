@@ -17,7 +17,7 @@ use selffer_core::{
     limits::LEADER_TERM_S,
     rollback::{self, Freeze, FreezeBounds},
 };
-use selffer_storage::{Store, StoreError};
+use selffer_storage::{Overdue, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -79,15 +79,22 @@ async fn sweep(coordinator: &Coordinator, brake: &mut Brake, began_at: Instant) 
         info!(ended, "jobs that nobody wants any more were ended");
         coordinator.changed();
     }
-    if allowed { expire(coordinator, &store).await } else { Ok(()) }
+    if allowed { expire(coordinator, &store, database_now).await } else { Ok(()) }
 }
 
-async fn expire(coordinator: &Coordinator, store: &Store) -> Result<(), StoreError> {
+/// As of when the brake looked: should this program be stopped here for long, or the clock jump, then
+/// what comes after says nothing about the workers.
+async fn expire(
+    coordinator: &Coordinator,
+    store: &Store,
+    database_now: DateTime<Utc>,
+) -> Result<(), StoreError> {
     let timing = &coordinator.timing;
-    let suspect = store.expire_sessions(timing.session_ttl).await?;
-    let unconfirmed = store.time_out_confirmations(timing.confirm_within).await?;
-    let lost = store.lose_workers(timing.lost_after).await?;
-    let unlisted = store.lose_unlisted(timing.lost_after).await?;
+    let for_long = |lasting| Overdue { lasting, as_of: Some(database_now) };
+    let suspect = store.expire_sessions(for_long(timing.session_ttl)).await?;
+    let unconfirmed = store.time_out_confirmations(for_long(timing.confirm_within)).await?;
+    let lost = store.lose_workers(for_long(timing.lost_after)).await?;
+    let unlisted = store.lose_unlisted(for_long(timing.lost_after)).await?;
     if suspect + unconfirmed + lost + unlisted > 0 {
         info!(suspect, unconfirmed, lost, unlisted, "jobs changed state because their workers are silent");
         coordinator.dispatcher.wake();

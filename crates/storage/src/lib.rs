@@ -59,7 +59,7 @@ pub use rollback::Divergence;
 pub use sessions::{Device, NewSession};
 pub use store::{Store, StoreOptions};
 pub use studies::{Onto, Reopen, Submission, Submitted};
-pub use sweep::Liveness;
+pub use sweep::{Liveness, Overdue};
 pub use views::{
     AttemptRow, EventRow, JobDetail, JobRef, JobSummary, SourceState, StudyEvent, StudyGrid, StudySummary,
     WorkerRow,

@@ -2,21 +2,23 @@
 //! confirmed return.
 //!
 //! Only the database's clock counts; bounds are parameters. Each call is safe at any time,
-//! by anyone, twice at once: every row is read again under its lock. When to call, and when
-//! rather not (the brake against mass expiry), is the coordinator's decision; under a term
-//! ([`Store::under`]) nothing happens once that has ended.
+//! by anyone, twice at once: every row is looked at again under its lock, and a job is taken only
+//! from the claim it was found with. When to call, and when rather not (the brake against mass
+//! expiry), is the coordinator's decision; under a term ([`Store::under`]) nothing happens once
+//! that has ended.
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use selffer_core::{
-    ids::{JobId, SessionId},
+    ids::{ClaimId, JobId, SessionId},
     job::{Event, StateKind},
 };
 
 use crate::{
     Store, StoreError, changes,
     changes::Changed,
-    convert::{count, seconds},
+    convert::{claim_id, count, seconds},
     jobs::{self, Loaded},
 };
 
@@ -30,6 +32,42 @@ pub struct Liveness {
     pub live: u32,
     /// Silent for longer; the next expiry takes them.
     pub silent: u32,
+}
+
+/// How long something must have lasted, by the database's clock; as of now, or of a moment that
+/// has passed. A sweep that was interrupted goes on as of when it began, so that what was not
+/// overdue then is not taken now.
+#[derive(Clone, Copy, Debug)]
+pub struct Overdue {
+    /// For at least so long.
+    pub lasting: Duration,
+    /// At this moment; none for now.
+    pub as_of: Option<DateTime<Utc>>,
+}
+
+impl From<Duration> for Overdue {
+    fn from(lasting: Duration) -> Self {
+        Self { lasting, as_of: None }
+    }
+}
+
+/// A job that is overdue, and the claim that it was found with.
+struct Found {
+    job_id: uuid::Uuid,
+    claim_id: Option<Vec<u8>>,
+}
+
+/// A worker to be given up, and for how long it must have been silent.
+struct LostWorker {
+    job_id: JobId,
+    claim_id: Option<ClaimId>,
+    lost_after: Overdue,
+}
+
+impl Found {
+    fn claim(&self) -> Result<Option<ClaimId>, StoreError> {
+        self.claim_id.as_deref().map(claim_id).transpose()
+    }
 }
 
 impl Store {
@@ -55,16 +93,18 @@ impl Store {
     ///
     /// # Errors
     /// The database.
-    pub async fn expire_sessions(&self, ttl: Duration) -> Result<u32, StoreError> {
+    pub async fn expire_sessions(&self, ttl: impl Into<Overdue>) -> Result<u32, StoreError> {
+        let ttl = ttl.into();
         let silent = sqlx::query_scalar!(
             r#"SELECT s.session_id
                FROM sessions s JOIN heartbeats h USING (session_id)
                WHERE s.ended_at IS NULL
                  AND s.expired_at IS NULL
-                 AND h.last_at <= clock_timestamp() - make_interval(secs => $1)
+                 AND h.last_at <= COALESCE($3, clock_timestamp()) - make_interval(secs => $1)
                LIMIT $2"#,
-            seconds(ttl),
+            seconds(ttl.lasting),
             ROWS_PER_SWEEP,
+            ttl.as_of,
         );
         let mut suspected = 0;
         for session_id in silent.fetch_all(&self.main).await? {
@@ -73,7 +113,7 @@ impl Store {
         Ok(suspected)
     }
 
-    async fn expire_session(&self, session_id: SessionId, ttl: Duration) -> Result<u32, StoreError> {
+    async fn expire_session(&self, session_id: SessionId, ttl: Overdue) -> Result<u32, StoreError> {
         let mut tx = self.begin_leading().await?;
         // Its heartbeat may have come since it was found.
         let expired = sqlx::query!(
@@ -84,9 +124,10 @@ impl Store {
                  AND h.session_id = sessions.session_id
                  AND sessions.ended_at IS NULL
                  AND sessions.expired_at IS NULL
-                 AND h.last_at <= clock_timestamp() - make_interval(secs => $2)"#,
+                 AND h.last_at <= COALESCE($3, clock_timestamp()) - make_interval(secs => $2)"#,
             session_id.0,
-            seconds(ttl),
+            seconds(ttl.lasting),
+            ttl.as_of,
         );
         if expired.execute(&mut *tx).await?.rows_affected() == 0 {
             return Ok(0);
@@ -100,33 +141,30 @@ impl Store {
     ///
     /// # Errors
     /// The database.
-    pub async fn time_out_confirmations(&self, confirm_within: Duration) -> Result<u32, StoreError> {
-        let late = sqlx::query_scalar!(
-            r#"SELECT job_id
-               FROM jobs
-               WHERE state = 'leased'
-                 AND state_since <= clock_timestamp() - make_interval(secs => $1)
-               ORDER BY job_id
-               LIMIT $2"#,
-            seconds(confirm_within),
-            ROWS_PER_SWEEP,
-        );
+    pub async fn time_out_confirmations(&self, within: impl Into<Overdue>) -> Result<u32, StoreError> {
+        let within = within.into();
         let mut made_ready = 0;
-        for job_id in late.fetch_all(&self.main).await? {
-            made_ready += self.time_out_confirmation(JobId(job_id)).await?.made_ready;
+        for found in self.unconfirmed(within).await? {
+            let claim_id = found.claim()?;
+            made_ready += self.end_claim(found.job_id, claim_id, StateKind::Leased).await?.made_ready;
         }
         Ok(made_ready)
     }
 
-    async fn time_out_confirmation(&self, job_id: JobId) -> Result<Changed, StoreError> {
-        let mut tx = self.begin_leading().await?;
-        let Some(loaded) = jobs::lock(&mut tx, job_id).await? else { return Ok(Changed::default()) };
-        let leased = loaded.job.state.kind() == StateKind::Leased;
-        let Some(lease) = loaded.job.state.lease().filter(|_| leased) else { return Ok(Changed::default()) };
-        let event = Event::ConfirmationTimedOut { claim_id: lease.claim_id };
-        let changed = changes::change(&mut tx, &self.policy, loaded, &event).await?;
-        tx.commit().await?;
-        Ok(changed)
+    async fn unconfirmed(&self, within: Overdue) -> Result<Vec<Found>, StoreError> {
+        let late = sqlx::query_as!(
+            Found,
+            r#"SELECT job_id, claim_id
+               FROM jobs
+               WHERE state = 'leased'
+                 AND state_since <= COALESCE($3, clock_timestamp()) - make_interval(secs => $1)
+               ORDER BY job_id
+               LIMIT $2"#,
+            seconds(within.lasting),
+            ROWS_PER_SWEEP,
+            within.as_of,
+        );
+        Ok(late.fetch_all(&self.main).await?)
     }
 
     /// Suspect jobs whose session was last heard of longer ago than this are taken from it.
@@ -134,22 +172,50 @@ impl Store {
     ///
     /// # Errors
     /// The database.
-    pub async fn lose_workers(&self, lost_after: Duration) -> Result<u32, StoreError> {
-        let lost = sqlx::query_scalar!(
-            r#"SELECT j.job_id
+    pub async fn lose_workers(&self, lost_after: impl Into<Overdue>) -> Result<u32, StoreError> {
+        let lost_after = lost_after.into();
+        let lost = sqlx::query_as!(
+            Found,
+            r#"SELECT j.job_id, j.claim_id
                FROM jobs j JOIN heartbeats h USING (session_id)
                WHERE j.state = 'suspect'
-                 AND h.last_at <= clock_timestamp() - make_interval(secs => $1)
+                 AND h.last_at <= COALESCE($3, clock_timestamp()) - make_interval(secs => $1)
                ORDER BY j.job_id
                LIMIT $2"#,
-            seconds(lost_after),
+            seconds(lost_after.lasting),
             ROWS_PER_SWEEP,
+            lost_after.as_of,
         );
         let mut made_ready = 0;
-        for job_id in lost.fetch_all(&self.main).await? {
-            made_ready += self.lose_if_suspect(JobId(job_id)).await?.made_ready;
+        for found in lost.fetch_all(&self.main).await? {
+            let lost = LostWorker { job_id: JobId(found.job_id), claim_id: found.claim()?, lost_after };
+            made_ready += self.lose_worker(lost).await?.made_ready;
         }
         Ok(made_ready)
+    }
+
+    async fn lose_worker(&self, lost: LostWorker) -> Result<Changed, StoreError> {
+        let mut tx = self.begin_leading().await?;
+        let Some(loaded) = jobs::lock(&mut tx, lost.job_id).await? else { return Ok(Changed::default()) };
+        let suspect = loaded.job.state.kind() == StateKind::Suspect;
+        let lease = loaded.job.state.lease().filter(|lease| suspect && Some(lease.claim_id) == lost.claim_id);
+        let Some(lease) = lease.cloned() else { return Ok(Changed::default()) };
+        // It may have come back since it was found, and be silent again.
+        let silent = sqlx::query_scalar!(
+            r#"SELECT last_at <= COALESCE($3, clock_timestamp()) - make_interval(secs => $2) AS "silent!"
+               FROM heartbeats
+               WHERE session_id = $1"#,
+            lease.session_id.0,
+            seconds(lost.lost_after.lasting),
+            lost.lost_after.as_of,
+        );
+        if silent.fetch_optional(&mut *tx).await? == Some(false) {
+            return Ok(Changed::default());
+        }
+        let event = Event::WorkerLost { claim_id: lease.claim_id };
+        let changed = changes::change(&mut tx, &self.policy, loaded, &event).await?;
+        tx.commit().await?;
+        Ok(changed)
     }
 
     /// Running jobs that their session, though alive, has not listed for this time: it has
@@ -157,36 +223,56 @@ impl Store {
     ///
     /// # Errors
     /// The database.
-    pub async fn lose_unlisted(&self, lost_after: Duration) -> Result<u32, StoreError> {
-        let forgotten = sqlx::query_scalar!(
-            r#"SELECT j.job_id
+    pub async fn lose_unlisted(&self, lost_after: impl Into<Overdue>) -> Result<u32, StoreError> {
+        let lost_after = lost_after.into();
+        let forgotten = sqlx::query_as!(
+            Found,
+            r#"SELECT j.job_id, j.claim_id
                FROM jobs j
                LEFT JOIN progress p ON p.job_id = j.job_id AND p.claim_id = j.claim_id
                WHERE j.state = 'running'
                  AND GREATEST(j.state_since, p.reported_at)
-                     <= clock_timestamp() - make_interval(secs => $1)
+                     <= COALESCE($3, clock_timestamp()) - make_interval(secs => $1)
                ORDER BY j.job_id
                LIMIT $2"#,
-            seconds(lost_after),
+            seconds(lost_after.lasting),
             ROWS_PER_SWEEP,
+            lost_after.as_of,
         );
         let mut made_ready = 0;
-        for job_id in forgotten.fetch_all(&self.main).await? {
-            self.suspect_if_running(JobId(job_id)).await?;
-            made_ready += self.lose_if_suspect(JobId(job_id)).await?.made_ready;
+        for found in forgotten.fetch_all(&self.main).await? {
+            let claim_id = found.claim()?;
+            self.end_claim(found.job_id, claim_id, StateKind::Running).await?;
+            made_ready += self.end_claim(found.job_id, claim_id, StateKind::Suspect).await?.made_ready;
         }
         Ok(made_ready)
     }
 
-    async fn suspect_if_running(&self, job_id: JobId) -> Result<(), StoreError> {
+    /// Takes a job from a claim, if it still is in this state under it: a sweep that was
+    /// interrupted must not end the lease of somebody who came later.
+    async fn end_claim(
+        &self,
+        job_id: uuid::Uuid,
+        claim_id: Option<ClaimId>,
+        from: StateKind,
+    ) -> Result<Changed, StoreError> {
         let mut tx = self.begin_leading().await?;
-        let Some(loaded) = jobs::lock(&mut tx, job_id).await? else { return Ok(()) };
-        let running = loaded.job.state.kind() == StateKind::Running;
-        let Some(lease) = loaded.job.state.lease().filter(|_| running) else { return Ok(()) };
-        let event = Event::SessionExpired { claim_id: lease.claim_id };
-        changes::change(&mut tx, &self.policy, loaded, &event).await?;
+        let Some(loaded) = jobs::lock(&mut tx, JobId(job_id)).await? else { return Ok(Changed::default()) };
+        let current = loaded.job.state.lease().map(|lease| lease.claim_id);
+        let Some(claim_id) = current.filter(|current| Some(*current) == claim_id) else {
+            return Ok(Changed::default());
+        };
+        if loaded.job.state.kind() != from {
+            return Ok(Changed::default());
+        }
+        let event = match from {
+            StateKind::Leased => Event::ConfirmationTimedOut { claim_id },
+            StateKind::Running => Event::SessionExpired { claim_id },
+            _ => Event::WorkerLost { claim_id },
+        };
+        let changed = changes::change(&mut tx, &self.policy, loaded, &event).await?;
         tx.commit().await?;
-        Ok(())
+        Ok(changed)
     }
 
     /// Jobs that were cancelled this long ago and are still on their worker are taken from it;
