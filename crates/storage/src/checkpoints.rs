@@ -241,13 +241,16 @@ impl Store {
             return Err(missing(checkpoint_id));
         }
         let is_needed = sources::is_needed(&mut tx, checkpoint_id).await?;
-        if let Some(owner) = owner.filter(|_| is_needed) {
+        // Of a study that was stopped, those at work may finish, but nothing starts for them.
+        let owner = owner.filter(|owner| is_needed && owner.interest.keeps_jobs());
+        let is_trained_again = owner.is_some();
+        if let Some(owner) = owner {
             for (jobs, event) in sources::reopen(&mut tx, owner).await? {
                 changes::change_all(&mut tx, &self.policy, jobs, &event).await?;
             }
         }
         tx.commit().await?;
-        Ok(is_needed)
+        Ok(is_trained_again)
     }
 }
 

@@ -67,7 +67,10 @@ impl Step<'_> {
     // The events that carry a claim, once that claim is known to be the current one.
     fn with_lease(&self, lease: &Lease) -> Result<Transition, TransitionError> {
         match (self.event, &self.job.state) {
-            (Event::Confirmed { .. }, JobState::Running { .. }) => Ok(self.unchanged()),
+            // Who is silent is heard, but comes back only with its session, by a heartbeat.
+            (Event::Confirmed { .. }, JobState::Running { .. } | JobState::Suspect { .. }) => {
+                Ok(self.unchanged())
+            }
             (Event::Confirmed { .. }, _) => Ok(self.run(lease.clone())),
             (Event::ConfirmationTimedOut { .. }, JobState::Leased { .. }) => {
                 Ok(self.end_without_fault(lease, AttemptOutcome::NotConfirmed))
