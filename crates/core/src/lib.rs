@@ -30,8 +30,6 @@ pub mod replay;
 pub mod retry;
 pub mod rollback;
 pub mod shared;
-#[cfg(test)]
-mod simulation;
 pub mod spec;
 pub mod split;
 pub mod stall;

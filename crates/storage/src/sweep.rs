@@ -35,8 +35,8 @@ pub struct Liveness {
 }
 
 /// How long something must have lasted, by the database's clock; as of now, or of a moment that
-/// has passed. A sweep that was interrupted goes on as of when it began, so that what was not
-/// overdue then is not taken now.
+/// has passed, if that was earlier. A sweep that was interrupted goes on as of when it began, so
+/// that what was not overdue then is not taken now.
 #[derive(Clone, Copy, Debug)]
 pub struct Overdue {
     /// For at least so long.
@@ -100,7 +100,7 @@ impl Store {
                FROM sessions s JOIN heartbeats h USING (session_id)
                WHERE s.ended_at IS NULL
                  AND s.expired_at IS NULL
-                 AND h.last_at <= COALESCE($3, clock_timestamp()) - make_interval(secs => $1)
+                 AND h.last_at <= LEAST($3, clock_timestamp()) - make_interval(secs => $1)
                LIMIT $2"#,
             seconds(ttl.lasting),
             ROWS_PER_SWEEP,
@@ -124,7 +124,7 @@ impl Store {
                  AND h.session_id = sessions.session_id
                  AND sessions.ended_at IS NULL
                  AND sessions.expired_at IS NULL
-                 AND h.last_at <= COALESCE($3, clock_timestamp()) - make_interval(secs => $2)"#,
+                 AND h.last_at <= LEAST($3, clock_timestamp()) - make_interval(secs => $2)"#,
             session_id.0,
             seconds(ttl.lasting),
             ttl.as_of,
@@ -157,7 +157,7 @@ impl Store {
             r#"SELECT job_id, claim_id
                FROM jobs
                WHERE state = 'leased'
-                 AND state_since <= COALESCE($3, clock_timestamp()) - make_interval(secs => $1)
+                 AND state_since <= LEAST($3, clock_timestamp()) - make_interval(secs => $1)
                ORDER BY job_id
                LIMIT $2"#,
             seconds(within.lasting),
@@ -179,7 +179,7 @@ impl Store {
             r#"SELECT j.job_id, j.claim_id
                FROM jobs j JOIN heartbeats h USING (session_id)
                WHERE j.state = 'suspect'
-                 AND h.last_at <= COALESCE($3, clock_timestamp()) - make_interval(secs => $1)
+                 AND h.last_at <= LEAST($3, clock_timestamp()) - make_interval(secs => $1)
                ORDER BY j.job_id
                LIMIT $2"#,
             seconds(lost_after.lasting),
@@ -202,7 +202,7 @@ impl Store {
         let Some(lease) = lease.cloned() else { return Ok(Changed::default()) };
         // It may have come back since it was found, and be silent again.
         let silent = sqlx::query_scalar!(
-            r#"SELECT last_at <= COALESCE($3, clock_timestamp()) - make_interval(secs => $2) AS "silent!"
+            r#"SELECT last_at <= LEAST($3, clock_timestamp()) - make_interval(secs => $2) AS "silent!"
                FROM heartbeats
                WHERE session_id = $1"#,
             lease.session_id.0,
@@ -214,12 +214,14 @@ impl Store {
         }
         let event = Event::WorkerLost { claim_id: lease.claim_id };
         let changed = changes::change(&mut tx, &self.policy, loaded, &event).await?;
+        let changed = self.hold_if_poison(&mut tx, lost.job_id, changed).await?;
         tx.commit().await?;
         Ok(changed)
     }
 
-    /// Running jobs that their session, though alive, has not listed for this time: it has
-    /// forgotten them. Returns how many jobs became ready.
+    /// Jobs at work that their session, though alive, has not listed for this time: it has
+    /// forgotten them. A suspect one too: its worker may have given it up and come back without.
+    /// Returns how many jobs became ready.
     ///
     /// # Errors
     /// The database.
@@ -230,9 +232,9 @@ impl Store {
             r#"SELECT j.job_id, j.claim_id
                FROM jobs j
                LEFT JOIN progress p ON p.job_id = j.job_id AND p.claim_id = j.claim_id
-               WHERE j.state = 'running'
+               WHERE j.state IN ('running', 'suspect')
                  AND GREATEST(j.state_since, p.reported_at)
-                     <= COALESCE($3, clock_timestamp()) - make_interval(secs => $1)
+                     <= LEAST($3, clock_timestamp()) - make_interval(secs => $1)
                ORDER BY j.job_id
                LIMIT $2"#,
             seconds(lost_after.lasting),
@@ -270,7 +272,10 @@ impl Store {
             StateKind::Running => Event::SessionExpired { claim_id },
             _ => Event::WorkerLost { claim_id },
         };
-        let changed = changes::change(&mut tx, &self.policy, loaded, &event).await?;
+        let mut changed = changes::change(&mut tx, &self.policy, loaded, &event).await?;
+        if matches!(event, Event::WorkerLost { .. }) {
+            changed = self.hold_if_poison(&mut tx, JobId(job_id), changed).await?;
+        }
         tx.commit().await?;
         Ok(changed)
     }

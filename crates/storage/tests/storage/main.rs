@@ -15,6 +15,7 @@ mod election;
 mod extending;
 mod harness;
 mod holds;
+mod histories;
 mod imports;
 mod lost_sources;
 mod packs;
@@ -29,3 +30,10 @@ mod slow;
 mod submissions;
 mod terms;
 mod views;
+
+#[path = "../../../core/tests/simulation/model/mod.rs"]
+#[allow(dead_code, reason = "core's simulation uses the rest")]
+mod model;
+#[path = "../../../core/tests/simulation/random.rs"]
+#[allow(dead_code, reason = "core's simulation uses the rest")]
+mod random;
