@@ -122,6 +122,9 @@ impl World {
                 match self.database.model.heartbeat(session, items, now) {
                     Ok(judged) => {
                         self.shadow.heard(session, self.now);
+                        let current = judged.iter().filter(|one| one.verdict.affirms());
+                        let current: Vec<ClaimId> = current.map(|one| one.claim).collect();
+                        self.shadow.listed(&current, self.now);
                         Answer::Judged(judged)
                     }
                     Err(refusal) => Answer::Refused(refusal),

@@ -28,9 +28,10 @@ pub(super) struct Shadow {
     points: BTreeMap<(usize, AttemptNumber), u32>,
     successes: BTreeSet<(usize, AttemptNumber)>,
     claims: BTreeMap<ClaimId, usize>,
-    /// When, in true time, a session was last heard, and a job was last handed out.
+    /// When, in true time, a session was last heard, and a job was last handed out and listed.
     heard: BTreeMap<SessionId, i64>,
     leased: Vec<i64>,
+    listed: Vec<i64>,
     cancelled: Vec<bool>,
     fruitless: Vec<u32>,
     newest: Vec<Option<u32>>,
@@ -55,6 +56,7 @@ impl Shadow {
             claims: BTreeMap::new(),
             heard: BTreeMap::new(),
             leased: vec![0; jobs],
+            listed: vec![0; jobs],
             cancelled: vec![false; jobs],
             fruitless: vec![0; jobs],
             newest: vec![None; jobs],
@@ -81,6 +83,12 @@ impl Shadow {
 
     pub(super) fn heard(&mut self, session: SessionId, now: i64) {
         self.heard.insert(session, now);
+    }
+
+    pub(super) fn listed(&mut self, claims: &[ClaimId], now: i64) {
+        for job in claims.iter().filter_map(|claim| self.claims.get(claim)) {
+            self.listed[*job] = now;
+        }
     }
 
     pub(super) fn cancelled(&mut self, job: usize) {
@@ -171,14 +179,12 @@ impl World {
         let silent = self.now - self.shadow.heard.get(&lease.session_id).copied().unwrap_or(i64::MIN / 2);
         let is_calm = self.now - self.ever.jumped_at > LOST_AFTER + TTL;
         let leased = self.now - self.shadow.leased[change.job];
+        let unlisted = leased.min(self.now - self.shadow.listed[change.job]);
         let is_early = match change.event {
             // A job that its living session has forgotten is no matter of silence.
             Event::SessionExpired { .. } if self.sweeps_a_session => silent < TTL - TOLERANCE,
             Event::ConfirmationTimedOut { .. } => leased < CONFIRM_WITHIN_S as i64 * SECOND - TOLERANCE,
-            Event::WorkerLost { .. } if change.before.state.kind() == StateKind::Suspect && is_calm => {
-                let was_listed = self.database.model.jobs[change.job].listed.is_some();
-                silent < LOST_AFTER - TOLERANCE && was_listed && !self.is_forgotten(lease.claim_id)
-            }
+            Event::WorkerLost { .. } => is_calm && unlisted < LOST_AFTER - TOLERANCE,
             _ => false,
         };
         if is_early {
@@ -190,12 +196,6 @@ impl World {
             daemon.is_alive && works && self.now - daemon.reachable_since() > LOST_AFTER + TTL
         });
         if is_lost && has_it { Err("I9: a living worker lost its job".to_owned()) } else { Ok(()) }
-    }
-
-    // No process has this claim any more, so a living session may have lost it for that.
-    fn is_forgotten(&self, claim: ClaimId) -> bool {
-        let works = |work: &Option<super::Work>| work.as_ref().is_some_and(|work| work.claim == claim);
-        !self.daemons.iter().any(|daemon| daemon.is_alive && works(&daemon.work))
     }
 
     /// Before a row of a sweep that looked at this moment is taken up: not at once after an
