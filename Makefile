@@ -1,7 +1,7 @@
 # The two commands of a newcomer, and what the maintainers run. Each target sets up what it
 # needs and says so; see CONTRIBUTING.md.
 
-.PHONY: demo test chaos check sqlx bench fuzz help
+.PHONY: demo test chaos check sqlx bench fuzz simulate help
 
 help:
 	@echo "make demo    the paper's experiment on real images, on this machine, start to end"
@@ -11,6 +11,7 @@ help:
 	@echo "make sqlx    refresh the checked queries in .sqlx/ after a change to SQL"
 	@echo "make bench   the measurements in bench/"
 	@echo "make fuzz    ten minutes of hostile input for each reader"
+	@echo "make simulate    ten thousand simulated fleets, every promise checked"
 
 demo:
 	@deploy/dev/demo
@@ -33,3 +34,6 @@ bench:
 
 fuzz:
 	@deploy/dev/fuzz 600
+
+simulate:
+	cargo run --locked --release -p selffer-core --example simulate -- --seeds 10000

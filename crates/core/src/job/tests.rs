@@ -191,6 +191,31 @@ fn a_restarted_daemon_goes_on_with_its_attempt_in_its_new_session() {
 }
 
 #[test]
+fn a_late_confirmation_of_a_suspect_worker_is_heard_but_brings_nothing_back() {
+    let suspect = job(JobState::Suspect { lease: lease(1), since: at(0) });
+    let next = apply(&POLICY, &suspect, &Event::Confirmed { claim_id: claim(1) }, at(9)).unwrap();
+    assert_eq!(next, Transition { job: suspect, effects: vec![] });
+}
+
+#[test]
+fn nothing_but_a_trainers_own_failures_uses_up_the_jobs_own_retries() {
+    for state in one_of_each_state() {
+        for event in every_event(1) {
+            let before = job(state.clone());
+            let Ok(next) = apply(&POLICY, &before, &event, at(9)) else { continue };
+            let (was, is) = (before.budgets, next.job.budgets);
+            let class = match &event {
+                Event::AttemptFailed { failure, .. } => Some(failure.class),
+                _ => None,
+            };
+            let (job, memory) = (is.job > was.job, is.memory > was.memory);
+            assert_eq!(job, class == Some(FailureClass::TrainerError), "{} {event:?}", state.kind());
+            assert_eq!(memory, class == Some(FailureClass::OutOfMemory), "{} {event:?}", state.kind());
+        }
+    }
+}
+
+#[test]
 fn a_result_of_a_suspect_worker_is_accepted_and_releases_the_dependants() {
     let suspect = job(JobState::Suspect { lease: lease(1), since: at(0) });
     let next = apply(&POLICY, &suspect, &Event::Completed { claim_id: claim(1) }, at(9)).unwrap();

@@ -18,6 +18,10 @@ use selffer_storage::{
     Act, CheckpointKind, Claim, Holder, InventoryItem, NewCheckpoint, NewClaim, StoreError,
 };
 use sqlx::{PgConnection, types::Json};
+use tokio::{
+    runtime::Handle,
+    task::{JoinHandle, spawn_blocking},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -34,7 +38,6 @@ const ACT: Act<'_> = Act { actor: "tester", reason: "by chance" };
 const CHANGES: [InterestChange; 4] =
     [InterestChange::Pause, InterestChange::Resume, InterestChange::Stop, InterestChange::Cancel];
 
-/// The bases of the other study, and two networks more.
 const OTHER: &str = "\
 study: other
 dataset: fashion-mnist
@@ -46,10 +49,8 @@ n: [4, 6]
 direction: [AtoB, BtoA]
 ";
 
-/// What a call came to.
 type Came<T> = Result<T, Refusal>;
 
-/// A claim as both know it.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     job: usize,
@@ -57,20 +58,17 @@ struct Known {
     session: SessionId,
 }
 
-/// One history.
 struct History {
     db: Db,
     raw: PgConnection,
     model: Model,
     studies: Vec<Study>,
     keys: Vec<JobKey>,
-    /// By key; those that were submitted.
     ids: BTreeMap<JobKey, JobId>,
     random: Random,
     requests: Vec<(u64, Uuid, usize)>,
     sessions: Vec<(SessionId, usize)>,
     claims: Vec<Known>,
-    /// By the model's number.
     checkpoints: BTreeMap<u32, selffer_core::ids::CheckpointId>,
     second: i64,
 }
@@ -93,7 +91,7 @@ fn came<T>(answer: Result<T, StoreError>) -> Came<T> {
     answer.map_err(|error| refusal(&error))
 }
 
-/// Networks of all studies, each once, sources first; and each study's.
+// Networks of all studies, each once, sources first; and each study's.
 fn networks(studies: &[Study]) -> (Vec<JobKey>, Vec<Option<usize>>, Vec<Vec<usize>>) {
     let (mut keys, mut sources, mut of_studies) = (Vec::new(), Vec::new(), Vec::new());
     for study in studies {
@@ -132,7 +130,6 @@ impl History {
         }
     }
 
-    // The model's clock; it only ever grows.
     fn now(&self) -> DateTime<Utc> {
         DateTime::UNIX_EPOCH + TimeDelta::seconds(self.second)
     }
@@ -150,7 +147,6 @@ impl History {
         Holder { session_id: known.session, claim }
     }
 
-    // Mostly one that is current, so that something happens.
     fn some_claim(&mut self) -> Option<Known> {
         let claims = self.claims.clone();
         let open: Vec<Known> =
@@ -347,7 +343,6 @@ impl History {
         assert_eq!(came(answer.map(drop)), modelled);
     }
 
-    // What chance alone hardly ever brings about.
     async fn train_to_the_end(&mut self) {
         let Some(known) = self.some_claim() else { return };
         self.publish_one(known, Kind::Final, 9).await;
@@ -406,7 +401,6 @@ impl History {
         }
     }
 
-    /// Every row of both, in the same words; and every wait for a retry is over in both.
     async fn compare(&mut self) {
         let rows: Vec<Row> = sqlx::query_as(
             "WITH due AS (UPDATE jobs SET not_before = now() WHERE state = 'ready')
@@ -469,8 +463,7 @@ fn place(what: Overdue) -> usize {
         Overdue::Confirmation(_) => 1,
         Overdue::Worker(_) => 2,
         Overdue::Listing(_) => 3,
-        Overdue::Withdrawal(_) => 4,
-        Overdue::Unwanted(_) => 5,
+        Overdue::Withdrawal(_) | Overdue::Unwanted(_) => 4,
     }
 }
 
@@ -488,11 +481,16 @@ async fn run(seed: u64) -> BTreeMap<StateKind, usize> {
     seen
 }
 
+fn start(seed: u64) -> JoinHandle<BTreeMap<StateKind, usize>> {
+    let runtime = Handle::current();
+    spawn_blocking(move || runtime.block_on(run(seed)))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_model_and_the_store_agree_on_every_history() {
     let mut seen: BTreeMap<StateKind, usize> = BTreeMap::new();
     for seeds in (0..HISTORIES).collect::<Vec<_>>().chunks(4) {
-        let runs: Vec<_> = seeds.iter().map(|seed| (*seed, tokio::spawn(run(*seed)))).collect();
+        let runs: Vec<_> = seeds.iter().map(|seed| (*seed, start(*seed))).collect();
         for (seed, run) in runs {
             let states = run.await.unwrap_or_else(|broken| panic!("history of seed {seed}: {broken}"));
             states.into_iter().for_each(|(kind, count)| *seen.entry(kind).or_default() += count);

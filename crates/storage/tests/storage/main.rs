@@ -32,8 +32,8 @@ mod terms;
 mod views;
 
 #[path = "../../../core/tests/simulation/model/mod.rs"]
-#[allow(dead_code, reason = "core's simulation uses the rest")]
+#[allow(dead_code, unused_imports, reason = "core's simulation uses the rest")]
 mod model;
 #[path = "../../../core/tests/simulation/random.rs"]
-#[allow(dead_code, reason = "core's simulation uses the rest")]
+#[allow(dead_code, unused_imports, reason = "core's simulation uses the rest")]
 mod random;

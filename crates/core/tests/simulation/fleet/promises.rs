@@ -184,7 +184,7 @@ impl World {
             // A job that its living session has forgotten is no matter of silence.
             Event::SessionExpired { .. } if self.sweeps_a_session => silent < TTL - TOLERANCE,
             Event::ConfirmationTimedOut { .. } => leased < CONFIRM_WITHIN_S as i64 * SECOND - TOLERANCE,
-            Event::WorkerLost { .. } => is_calm && unlisted < LOST_AFTER - TOLERANCE,
+            Event::WorkerLost { .. } => is_calm && silent.max(unlisted) < LOST_AFTER - TOLERANCE,
             _ => false,
         };
         if is_early {
