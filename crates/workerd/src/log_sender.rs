@@ -123,6 +123,7 @@ async fn send(
         if piece.offset > sending.at.here {
             let there = append(session, claim, before, &cut_mark(piece.offset - sending.at.here)).await?;
             sending.at = Sent { here: piece.offset, there };
+            log_file::note_sent(&sending.folder, sending.at);
             continue;
         }
         let there = append(session, claim, before, &piece.text).await?;
