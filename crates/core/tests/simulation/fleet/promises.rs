@@ -139,6 +139,10 @@ impl World {
             Event::Progressed { .. } | Event::Reopened { .. } => 0,
             _ => self.shadow.fruitless[job] + u32::from(gets_nowhere(event)),
         };
+        if matches!(event, Event::Completed { .. }) {
+            // It was faster than its cancellation; others that copy from it may need it again.
+            self.shadow.cancelled[job] = false;
+        }
         let is_tried_on = gets_nowhere(event) && after.state.kind() == StateKind::Ready;
         let model = &self.database.model;
         let is_early = model.jobs[job].source.is_some_and(|source| !model.is_succeeded(source));
