@@ -147,6 +147,8 @@ fn candidate(index: usize, job: &Job) -> Option<Candidate> {
         not_before,
         source_weights: None,
         avoid_worker: None,
+        kept_from: BTreeSet::new(),
+        limited_by: BTreeSet::new(),
         pack: NeededPack { digest: Digest([0; 32]), bytes: 0 },
     })
 }
