@@ -176,7 +176,10 @@ impl World {
     /// The end of all faults: everything runs and reaches everything, or will when it goes on.
     pub(super) fn repair(&mut self) {
         self.database.away_until = self.database.away_until.min(self.now);
-        self.ever.outage_ended_at = self.ever.outage_ended_at.min(self.now);
+        // One that is cut short may have been too short to be noticed.
+        if self.ever.outage_ended_at > self.now {
+            self.ever.outage_ended_at = 0;
+        }
         for daemon in &mut self.daemons {
             daemon.deaf_until = daemon.deaf_until.min(self.now);
             daemon.mute_until = daemon.mute_until.min(self.now);
