@@ -194,7 +194,10 @@ impl World {
         if is_early {
             return Err("I9: taken away before its time".to_owned());
         }
-        let is_lost = matches!(change.event, Event::WorkerLost { .. });
+        // Whose name another process took over is told to end.
+        let is_superseded =
+            self.database.model.sessions.get(&lease.session_id).is_some_and(|session| session.ended);
+        let is_lost = matches!(change.event, Event::WorkerLost { .. }) && !is_superseded;
         let has_it = self.daemons.iter().any(|daemon| {
             let works = daemon.work.as_ref().is_some_and(|work| work.claim == lease.claim_id);
             daemon.is_alive && works && self.now - daemon.reachable_since() > LOST_AFTER + TTL
