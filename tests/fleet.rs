@@ -137,6 +137,12 @@ impl Fleet {
         Proxy::start(SocketAddr::from(([127, 0, 0, 1], self.grpc_port)))
     }
 
+    /// Where the coordinator answers.
+    #[must_use]
+    pub fn coordinator_address(&self) -> String {
+        format!("http://127.0.0.1:{}", self.grpc_port)
+    }
+
     /// Somebody who uses this fleet.
     #[must_use]
     pub fn person(&self) -> &Person {
