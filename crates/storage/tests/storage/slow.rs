@@ -1,3 +1,0 @@
-//! What takes long because there is much of it.
-
-mod many_dependants;
