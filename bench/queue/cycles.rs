@@ -68,7 +68,8 @@ async fn per_s(cycles: impl Future<Output = Result<(), Trouble>>) -> Result<f64,
 /// Every worker does everything for its jobs, one after the other.
 async fn whole_cycles(drills: &[Drill]) -> Result<(), Trouble> {
     let mut workers = JoinSet::new();
-    for drill in drills.iter().cloned() {
+    for drill in drills {
+        let drill = drill.clone();
         workers.spawn(async move {
             for _ in 0..JOBS / WORKERS {
                 let held = drill.claim().await?;

@@ -13,6 +13,12 @@
 //! needs; `bench/queue/run` makes it. Prints one JSON object, and ends with an error where a part is
 //! below its aim.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a program of its own, whose clock and ids are real"
+)]
+
 mod backlog;
 mod beats;
 mod cycles;

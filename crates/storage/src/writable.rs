@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, error::DatabaseError};
 
 /// SQLSTATE of a write in a transaction that only reads.
 const READ_ONLY: &str = "25006";
@@ -16,7 +16,7 @@ static SUSPECTED: AtomicBool = AtomicBool::new(false);
 
 /// Takes note if this is what failed.
 pub(crate) fn note(error: &sqlx::Error) {
-    let code = error.as_database_error().and_then(|error| error.code());
+    let code = error.as_database_error().and_then(DatabaseError::code);
     if code.as_deref() == Some(READ_ONLY) {
         SUSPECTED.store(true, Ordering::Relaxed);
     }

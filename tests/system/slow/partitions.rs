@@ -150,7 +150,8 @@ fn requests_whose_answers_are_lost_renew_the_lease() {
 #[test]
 fn answers_that_are_lost_at_every_step_of_a_job_cost_nothing() {
     let (mut fleet, proxy) = fleet("--session-ttl=20s", "--lost-after=60s");
-    let moments: [(&str, fn(&Value) -> bool); 3] = [
+    type Moment = fn(&Value) -> bool;
+    let moments: [(&str, Moment); 3] = [
         ("a claimed job", |job| job["attempt"] == 1),
         ("a job that trains", is_training),
         ("a job at its end", |job| job["phase"] == "uploading" || job["state"] == "succeeded"),

@@ -125,28 +125,19 @@ async fn a_stale_claim_is_refused_by_every_method_and_nothing_changes() {
     connection.workers().heartbeat(request).await.unwrap();
     let old = Holding { session_id: session.clone(), ..old };
     let new = Holding::claimed(&connection, &session, "node", 2).await;
-    let stranger = v1::JobClaim { claim_id: vec![77; 16], ..old.claim().unwrap() };
-    let unknown = Holding {
-        connection: &connection,
-        session_id: session.clone(),
-        assignment: v1::Assignment { claim: Some(stranger), ..old.assignment.clone() },
-    };
     let store = server.look().await;
     let before = seen(&connection, &store, &new.assignment.name).await;
 
-    for holding in [&old, &unknown] {
-        let mut walked = BTreeSet::new();
-        for (method, status) in call_all(&connection, holding, &begun).await {
+    let refused = |answers: BTreeMap<String, Status>| {
+        for (method, status) in &answers {
             assert_eq!(status.code(), Code::Aborted, "{method}: {status}");
-            walked.insert(method);
         }
-        let inventory = vec![v1::Inventory { claim: holding.claim(), iteration: 7, ..Default::default() }];
-        let request = v1::HeartbeatRequest { session_id: session.clone(), inventory };
-        let answer = connection.workers().heartbeat(request).await.unwrap().into_inner();
-        assert_eq!(answer.verdicts[0].verdict(), v1::Verdict::Revoked);
-        walked.insert("WorkerService/Heartbeat".into());
-        assert_eq!(walked, methods_with_a_claim());
-    }
+        answers.into_keys().collect::<BTreeSet<_>>()
+    };
+    let mut walked = refused(call_all(&connection, &old, &begun).await);
+    assert_eq!(beat(&old).await, v1::Verdict::Revoked);
+    walked.insert("WorkerService/Heartbeat".into());
+    assert_eq!(walked, methods_with_a_claim());
     let spent = claim(&connection, &session, "node", 1, 0).await.unwrap_err();
     assert_eq!(spent.code(), Code::Aborted, "{spent}");
 
@@ -154,4 +145,37 @@ async fn a_stale_claim_is_refused_by_every_method_and_nothing_changes() {
     store.close().await;
     new.finish(150).await;
     server.assert_sound().await;
+}
+
+/// It may be that of a database that was rolled back: whoever shows it must not lose the work of
+/// a day for it before all is known.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_claim_that_nobody_knows_is_refused_only_after_a_heartbeat_has_told_of_it() {
+    let server = Server::start();
+    let connection = server.connection();
+    import_pack(&connection).await;
+    submit(&connection, 1, GRID).await.unwrap();
+    let session = open_session(&connection, 1, "node").await;
+    let known = Holding::claimed(&connection, &session, "node", 1).await;
+    let begun = known.checkpoint(v1::CheckpointKind::Intermediate, 4, b"half").await.unwrap();
+    let stranger = v1::JobClaim { claim_id: vec![77; 16], ..known.claim().unwrap() };
+    let assignment = v1::Assignment { claim: Some(stranger), ..known.assignment.clone() };
+    let unknown = Holding { connection: &connection, session_id: session.clone(), assignment };
+
+    for (method, status) in call_all(&connection, &unknown, &begun).await {
+        assert_eq!(status.code(), Code::Unavailable, "{method}: {status}");
+    }
+    assert_eq!(beat(&unknown).await, v1::Verdict::Revoked, "the job is another claim's");
+    for (method, status) in call_all(&connection, &unknown, &begun).await {
+        assert_eq!(status.code(), Code::Aborted, "{method}: {status}");
+    }
+
+    known.finish(150).await;
+    server.assert_sound().await;
+}
+
+async fn beat(holding: &Holding<'_>) -> v1::Verdict {
+    let inventory = vec![v1::Inventory { claim: holding.claim(), iteration: 7, ..Default::default() }];
+    let request = v1::HeartbeatRequest { session_id: holding.session_id.clone(), inventory };
+    holding.connection.workers().heartbeat(request).await.unwrap().into_inner().verdicts[0].verdict()
 }

@@ -429,14 +429,14 @@ type Row = (Vec<u8>, String, i32, Json<Budgets>, Option<Vec<u8>>, Option<Uuid>, 
 
 fn words_of_row(row: Row) -> (Vec<u8>, String) {
     let (key, state, attempt, Json(budgets), claim, session, interest, withdrawn) = row;
-    let claim = claim.map(hex_of).unwrap_or_default();
+    let claim = claim.map(|claim| hex_of(&claim)).unwrap_or_default();
     let session = session.map(|session| session.to_string()).unwrap_or_default();
     (key, format!("{state} {attempt} {budgets:?} {claim} {session} {interest} {withdrawn}"))
 }
 
 fn words(row: &model::JobRow) -> String {
     let lease = row.job.state.lease();
-    let claim = lease.map(|lease| hex_of(lease.claim_id.0.to_vec())).unwrap_or_default();
+    let claim = lease.map(|lease| hex_of(&lease.claim_id.0)).unwrap_or_default();
     let session = lease.map(|lease| lease.session_id.to_string()).unwrap_or_default();
     let (state, attempt, budgets) = (row.job.state.kind(), row.job.attempt, row.job.budgets);
     let interest = row.interest.map(|interest| interest.to_string()).unwrap_or_default();
@@ -444,7 +444,7 @@ fn words(row: &model::JobRow) -> String {
     format!("{state} {attempt} {budgets:?} {claim} {session} {interest} {withdrawn}")
 }
 
-fn hex_of(bytes: Vec<u8>) -> String {
+fn hex_of(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -88,15 +88,15 @@ impl World {
     }
 
     /// A request arrives. Its transaction may be cut off, or its commit's answer lost.
-    pub(super) fn arrives(&mut self, index: usize, letter: Letter) -> Checked<()> {
+    pub(super) fn arrives(&mut self, index: usize, letter: &Letter) -> Checked<()> {
         let is_refused = !self.coordinators[index].is_up || self.is_away();
         if is_refused || self.fault(4 * self.trouble_one_in) {
-            self.reply(&letter, Answer::None);
+            self.reply(letter, Answer::None);
             return Ok(());
         }
         let is_unknown = self.fault(4 * self.trouble_one_in);
-        let Some(answer) = self.serve(index, &letter)? else { return Ok(()) };
-        self.reply(&letter, if is_unknown { Answer::None } else { answer });
+        let Some(answer) = self.serve(index, letter)? else { return Ok(()) };
+        self.reply(letter, if is_unknown { Answer::None } else { answer });
         Ok(())
     }
 

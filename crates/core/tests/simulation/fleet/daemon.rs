@@ -107,7 +107,7 @@ impl World {
         let daemon = &mut self.daemons[index];
         let (node, session) = (daemon.node, daemon.session);
         daemon.lanes[lane as usize] = Some(Call { number, sent_at: self.now, request: request.clone() });
-        self.send(Letter { daemon: index, node, session, call: number, request });
+        self.send(&Letter { daemon: index, node, session, call: number, request });
         self.after(within, Happening::Unanswered { daemon: index, call: number });
     }
 

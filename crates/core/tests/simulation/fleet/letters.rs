@@ -57,7 +57,7 @@ pub(super) enum Answer {
 
 impl World {
     /// Sends a call on its way; whether anything arrives, and how often, is chance.
-    pub(super) fn send(&mut self, letter: Letter) {
+    pub(super) fn send(&mut self, letter: &Letter) {
         let daemon = &self.daemons[letter.daemon];
         let coordinator = daemon.coordinator;
         if self.now < daemon.mute_until || self.trouble() {

@@ -336,7 +336,7 @@ impl World {
             Happening::WorkDue { daemon, step } => self.work_due(daemon, step),
             Happening::Unanswered { daemon, call } => self.answered(daemon, call, Answer::None),
             Happening::Answered { daemon, call, answer } => self.answered(daemon, call, answer),
-            Happening::Arrives { coordinator, letter } => self.arrives(coordinator, letter)?,
+            Happening::Arrives { coordinator, letter } => self.arrives(coordinator, &letter)?,
             Happening::SweepDue { coordinator, life } => self.sweep(coordinator, life),
             Happening::RowDue { coordinator, life, looked_at, rows } => {
                 self.sweep_row(coordinator, life, (looked_at, rows))?;
