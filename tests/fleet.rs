@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use selffer_artifacts::{ChunkStore, Place};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -34,6 +35,8 @@ pub struct Fleet {
     grpc_port: u16,
     http_port: u16,
     extra_arguments: Vec<String>,
+    environment: Vec<(String, String)>,
+    place: Option<Place>,
     /// What every worker that is started from now on is told beyond name and folder.
     pub worker_arguments: Vec<String>,
     /// The coordinator, once it was started.
@@ -58,6 +61,17 @@ impl Fleet {
     /// When the coordinator does not answer.
     #[must_use]
     pub fn start_with(extra_arguments: &[&str]) -> Self {
+        Self::start_on(None, extra_arguments)
+    }
+
+    /// A fleet whose chunks are at this place, with what the coordinator's environment must say
+    /// of it.
+    ///
+    /// # Panics
+    /// When the coordinator does not answer.
+    #[must_use]
+    pub fn start_on(store: Option<(Place, Vec<(String, String)>)>, extra_arguments: &[&str]) -> Self {
+        let (place, environment) = store.unzip();
         let folder = TempDir::with_prefix("selffer-test-").expect("a temporary folder");
         let grpc_port = free_port();
         let mut fleet = Self {
@@ -66,6 +80,8 @@ impl Fleet {
             grpc_port,
             http_port: free_port(),
             extra_arguments: extra_arguments.iter().map(ToString::to_string).collect(),
+            environment: environment.unwrap_or_default(),
+            place,
             worker_arguments: Vec::new(),
             coordinator: None,
             workers: Vec::new(),
@@ -101,8 +117,20 @@ impl Fleet {
             .arg(self.data_folder())
             .args(["--listen", &format!("127.0.0.1:{}", self.grpc_port)])
             .args(["--http-listen", &format!("127.0.0.1:{}", self.http_port)])
+            .args(self.place.iter().flat_map(|place| ["--store".to_owned(), place.to_string()]))
+            .envs(self.environment.iter().cloned())
             .args(&self.extra_arguments);
         command
+    }
+
+    /// The coordinator's chunks.
+    ///
+    /// # Panics
+    /// When the store cannot be used.
+    #[must_use]
+    pub fn chunks(&self) -> ChunkStore {
+        let place = self.place.clone().unwrap_or_else(|| Place::Folder(self.data_folder().join("store")));
+        ChunkStore::open(place, self.environment.clone()).expect("a chunk store")
     }
 
     /// Starts a CPU worker of this name; its scratch folder lasts as long as the fleet.

@@ -55,8 +55,7 @@ pub fn with_store<T>(fleet: &Fleet, look: impl AsyncFnOnce(Store, ChunkStore) ->
         let database = Store::parse_url(&url).expect("the URL of a database");
         let store =
             Store::connect(database, &StoreOptions::default()).await.expect("a database that answers");
-        let chunks = ChunkStore::in_folder(&chunk_folder(fleet)).expect("a chunk store");
-        let seen = look(store.clone(), chunks).await;
+        let seen = look(store.clone(), fleet.chunks()).await;
         store.close().await;
         seen
     })

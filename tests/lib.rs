@@ -10,6 +10,7 @@ pub mod machine;
 pub mod person;
 pub mod process;
 pub mod proxy;
+pub mod s3_server;
 pub mod schedule;
 pub mod sight;
 pub mod uploads;

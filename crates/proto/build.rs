@@ -5,7 +5,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
-    let files = ["types", "studies", "workers", "checkpoints", "imports"]
+    let files = ["types", "studies", "workers", "checkpoints", "imports", "store"]
         .map(|name| root.join(format!("selffer/v1/{name}.proto")));
     println!("cargo::rerun-if-changed={}", root.display());
     let mut compiler = protox::Compiler::new([&root])?;

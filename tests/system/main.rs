@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod chaos;
+mod chunk_store;
 mod damage;
 mod deaths;
 mod determinism;

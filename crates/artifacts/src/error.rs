@@ -4,14 +4,16 @@ use std::{error::Error, io, path::PathBuf};
 
 use selffer_core::ids::Digest;
 
+use crate::Place;
+
 /// What went wrong with a chunk, an object's file or the store.
 #[derive(Debug, thiserror::Error)]
 pub enum ArtifactError {
     /// The disk is full, or the user's quota is used up. Nothing was stored.
-    #[error("no space left in {folder}")]
+    #[error("no space left in {place}")]
     NoSpace {
         /// Where.
-        folder: PathBuf,
+        place: Place,
         /// As the system said it.
         #[source]
         source: io::Error,
@@ -73,6 +75,24 @@ pub enum ArtifactError {
         #[source]
         source: io::Error,
     },
+    /// The store itself is not there: a disk that is not mounted, a server that is away.
+    #[error("the chunk store {place} is not there")]
+    Away {
+        /// Where it should be.
+        place: Place,
+        /// Why, if anything answered at all.
+        #[source]
+        source: Option<Box<object_store::Error>>,
+    },
+    /// What the environment says of a bucket's server makes no sense.
+    #[error("cannot use {place} as a chunk store")]
+    Bucket {
+        /// Where it should be.
+        place: Place,
+        /// Why.
+        #[source]
+        source: Box<object_store::Error>,
+    },
     /// The object store's own trouble.
     #[error("the chunk store cannot {action} chunk {digest}")]
     Store {
@@ -82,16 +102,22 @@ pub enum ArtifactError {
         digest: Digest,
         /// Why.
         #[source]
-        source: object_store::Error,
+        source: Box<object_store::Error>,
     },
 }
 
 impl ArtifactError {
+    /// Whether the store as a whole cannot be used just now, which may pass by itself.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::NoSpace { .. } | Self::Away { .. } | Self::Store { .. } | Self::File { .. })
+    }
+
     pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
         let path = path.into();
         if is_out_of_space(&source) {
             let folder = path.parent().map_or_else(|| path.clone(), Into::into);
-            return Self::NoSpace { folder, source };
+            return Self::NoSpace { place: Place::Folder(folder), source };
         }
         Self::File { action, path, source }
     }
@@ -108,7 +134,10 @@ pub(crate) fn out_of_space(error: &object_store::Error) -> Option<io::Error> {
         }
         cause = error.source();
     }
-    None
+    // A server says it with a status, which is only in the text.
+    let text = error.to_string();
+    let says_full = ["507 Insufficient Storage", "XMinioStorageFull", "QuotaExceeded"];
+    says_full.iter().any(|word| text.contains(word)).then(|| io::ErrorKind::StorageFull.into())
 }
 
 fn is_out_of_space(error: &io::Error) -> bool {
@@ -129,6 +158,9 @@ mod tests {
         assert!(out_of_space(&full(io::ErrorKind::StorageFull)).is_some());
         assert!(out_of_space(&full(io::ErrorKind::QuotaExceeded)).is_some());
         assert!(out_of_space(&full(io::ErrorKind::PermissionDenied)).is_none());
+        let answered = "Server returned non-2xx status code: 507 Insufficient Storage: <Error/>";
+        let source = Box::new(io::Error::other(answered));
+        assert!(out_of_space(&object_store::Error::Generic { store: "S3", source }).is_some());
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Whether database and chunk store are one fleet's.
 //!
 //! A coordinator with a database and a store that do not belong together would publish what
-//! the others cannot read, and remove what they need. So it does not start.
+//! the others cannot read, and remove what they need; a disk that is not mounted would look like
+//! a store that has lost every chunk. So both carry one id, the store in an object, the database
+//! in a row, and a coordinator with two that differ does not start.
 
-use anyhow::{Result, bail};
-use selffer_artifacts::ChunkStore;
+use anyhow::{Context, Result, bail};
+use selffer_artifacts::{ChunkStore, Place};
 use selffer_storage::{Belonging, Store};
 
 use crate::ambient;
@@ -12,14 +14,10 @@ use crate::ambient;
 /// What is to be done.
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
-    /// They belong together.
-    Nothing,
-    /// The store gets this id.
-    Identify(String),
+    /// They have this id, or the store gets the one that the database wrote down for it.
+    Keep(String),
     /// Both are new; they get an id.
     Mint,
-    /// The store has the id, and the database does not know that it has.
-    Note,
 }
 
 /// Makes sure that they belong together; makes them if both are new.
@@ -27,34 +25,48 @@ enum Step {
 /// # Errors
 /// They do not, or one of them does not answer.
 pub(crate) async fn settle(store: &Store, chunks: &ChunkStore) -> Result<()> {
-    let step = decide(&store.belonging().await?, chunks.identity().await?.as_deref())?;
-    match step {
-        Step::Nothing => return Ok(()),
-        Step::Note => {}
+    let found = chunks.identity().await.context("cannot use the chunk store")?;
+    let step = decide(&store.belonging().await?, found.as_deref(), chunks.place())?;
+    let id = match step {
+        Step::Keep(id) => id,
         // Another coordinator may mint at the same time; the database keeps the first.
-        Step::Mint => chunks.identify(&store.begin_belonging(&ambient::store_id()).await?).await?,
-        Step::Identify(id) => chunks.identify(&id).await?,
+        Step::Mint => store.begin_belonging(&ambient::store_id()).await?,
+    };
+    if found.is_none() {
+        chunks.identify(&id).await.context("cannot write to the chunk store")?;
     }
     store.end_belonging().await?;
+    chunks.expect(&id);
     Ok(())
 }
 
-fn decide(belonging: &Belonging, found: Option<&str>) -> Result<Step> {
+/// Looks whether they belong together, and changes nothing.
+///
+/// # Errors
+/// They do not, or one of them does not answer.
+pub(crate) async fn look(store: &Store, chunks: &ChunkStore) -> Result<()> {
+    if let Some(known) = store.belonging().await?.store_id {
+        chunks.expect(&known);
+        chunks.check_there().await.context("this is not the chunk store of the database")?;
+    }
+    Ok(())
+}
+
+fn decide(belonging: &Belonging, found: Option<&str>, place: &Place) -> Result<Step> {
     match (&belonging.store_id, found) {
         (Some(known), Some(found)) if known != found => bail!(
-            "the chunk store is another fleet's: its store-id is {found}, but the database has {known}; \
+            "the chunk store {place} is another fleet's: its store-id is {found}, but the database has {known}; \
              coordinators that share a database share its store (--store)"
         ),
-        (Some(_), Some(_)) if belonging.store_has_id => Ok(Step::Nothing),
-        (Some(_), Some(_)) => Ok(Step::Note),
         (Some(known), None) if belonging.store_has_id => bail!(
-            "the chunk store is not the one of this database, or is not mounted: it has no store-id, and \
-             should have {known}; name the right one with --store"
+            "the chunk store {place} is not the one of this database, or is not mounted: it has no store-id, \
+             and should have {known}; name the right one with --store"
         ),
-        (Some(known), None) => Ok(Step::Identify(known.clone())),
+        (Some(known), _) => Ok(Step::Keep(known.clone())),
         (None, Some(found)) => bail!(
-            "the chunk store belongs to another database: its store-id is {found}, and this database knows \
-             none; name that database with --database-url, or remove store-id to begin anew with the store's chunks"
+            "the chunk store {place} belongs to another database: its store-id is {found}, and this database \
+             knows none; two databases cannot share a store, each would free the other's chunks. Name its \
+             database with --database-url, or remove store-id to begin anew with the store's chunks"
         ),
         (None, None) => Ok(Step::Mint),
     }
@@ -66,15 +78,16 @@ mod tests {
 
     fn decided(known: Option<&str>, store_has_id: bool, found: Option<&str>) -> String {
         let belonging = Belonging { store_id: known.map(str::to_owned), store_has_id };
-        decide(&belonging, found).map_or_else(|error| error.to_string(), |step| format!("{step:?}"))
+        let place = Place::Folder("chunks".into());
+        decide(&belonging, found, &place).map_or_else(|error| error.to_string(), |step| format!("{step:?}"))
     }
 
     #[test]
     fn a_crash_while_they_become_one_fleets_is_repaired() {
         assert_eq!(decided(None, false, None), "Mint");
-        assert_eq!(decided(Some("a"), false, None), "Identify(\"a\")");
-        assert_eq!(decided(Some("a"), false, Some("a")), "Note");
-        assert_eq!(decided(Some("a"), true, Some("a")), "Nothing");
+        assert_eq!(decided(Some("a"), false, None), "Keep(\"a\")");
+        assert_eq!(decided(Some("a"), false, Some("a")), "Keep(\"a\")");
+        assert_eq!(decided(Some("a"), true, Some("a")), "Keep(\"a\")");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use selffer_artifacts::ChunkStore;
 use selffer_core::{artifact::Manifest, ids::Digest, import::ImportKind};
 use selffer_storage::{CheckpointState, PrivateServer, ServerConfig, Store};
 
-use crate::config::Config;
+use crate::{belonging, chunk_place, config::Config};
 
 /// Checks, and says what is wrong.
 ///
@@ -27,7 +27,8 @@ pub(crate) async fn run(config: &Config) -> Result<ExitCode> {
     let (store, server) = open(config, folder).await?;
     let checked = async {
         let mut problems: Vec<String> = store.violations().await?.iter().map(ToString::to_string).collect();
-        let chunks = ChunkStore::in_folder(&config.store_folder()).context("cannot use the chunk store")?;
+        let chunks = chunk_place::open(config)?;
+        belonging::look(&store, &chunks).await?;
         let mut bytes = Bytes { chunks, seen: HashMap::new(), read: 0 };
         let artifacts = bytes.check_all(&store, &mut problems).await?;
         Ok::<_, anyhow::Error>((problems, artifacts, bytes))

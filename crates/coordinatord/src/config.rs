@@ -8,6 +8,8 @@ use selffer_core::limits::{
     CANCEL_WITHIN_S, CONFIRM_WITHIN_S, DROPPED_KEPT_S, HEARTBEAT_INTERVAL_S, LOST_AFTER_S, SESSION_TTL_S,
 };
 
+use crate::chunk_room::ChunkArgs;
+
 /// Where data lies unless told otherwise.
 pub(crate) const DATA_DIR_DEFAULT: &str = "selffer-data";
 
@@ -21,7 +23,7 @@ pub(crate) struct Config {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 
-    /// Folder of the token, the chunk store and the private PostgreSQL.
+    /// Folder of the token, the private PostgreSQL and, unless --store says otherwise, the chunk store.
     #[arg(long, global = true, env = "SELFFER_DATA_DIR", default_value = DATA_DIR_DEFAULT, value_name = "DIR")]
     pub(crate) data_dir: PathBuf,
 
@@ -38,12 +40,6 @@ pub(crate) struct Config {
     /// the network in the clear. The dashboard stays on this machine.
     #[arg(long)]
     pub(crate) insecure: bool,
-
-    /// Folder of the chunk store [default: `store` in the data folder].
-    ///
-    /// Coordinators that share a database (--database-url) share it too.
-    #[arg(long, global = true, env = "SELFFER_STORE", value_name = "DIR")]
-    pub(crate) store: Option<PathBuf>,
 
     /// File with the token to ask for, instead of the data folder's own.
     ///
@@ -63,6 +59,9 @@ pub(crate) struct Config {
     /// How log lines look on stderr; RUST_LOG filters them.
     #[arg(long, env = "SELFFER_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
+
+    #[command(flatten)]
+    pub(crate) chunks: ChunkArgs,
 
     #[command(flatten)]
     pub(crate) timing: Timing,
@@ -152,18 +151,7 @@ impl Config {
                 timing.heartbeat_interval
             );
         }
-        if self.store.is_some() && self.database_url.is_none() {
-            bail!(
-                "--store names a chunk store outside of the data folder, but the private PostgreSQL is of the \
-                 data folder alone: name the database that belongs to the store with --database-url"
-            );
-        }
         self.check_addresses()
-    }
-
-    /// Where the chunks are.
-    pub(crate) fn store_folder(&self) -> PathBuf {
-        self.store.clone().unwrap_or_else(|| self.data_dir.join("store"))
     }
 
     fn check_addresses(&self) -> Result<()> {

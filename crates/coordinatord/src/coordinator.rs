@@ -10,7 +10,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::Status;
 
 use crate::{
-    ambient, config::Timing, dispatcher::DispatcherHandle, heartbeat_pace::HeartbeatPace,
+    ambient,
+    chunk_room::{self, ChunkArgs, Need},
+    config::Timing,
+    dispatcher::DispatcherHandle,
+    grpc::of_artifact,
+    heartbeat_pace::HeartbeatPace,
     pack_rooms::PackRooms,
 };
 
@@ -25,6 +30,8 @@ pub(crate) struct Coordinator {
     pub(crate) store: Store,
     /// The bytes.
     pub(crate) chunks: ChunkStore,
+    /// How many of them.
+    pub(crate) chunk_args: ChunkArgs,
     /// Hands out jobs.
     pub(crate) dispatcher: DispatcherHandle,
     /// How patient it is.
@@ -45,7 +52,7 @@ impl Coordinator {
     /// A coordinator on these stores.
     pub(crate) fn new(
         store: Store,
-        chunks: ChunkStore,
+        (chunks, chunk_args): (ChunkStore, ChunkArgs),
         dispatcher: DispatcherHandle,
         timing: Timing,
         stopping: CancellationToken,
@@ -54,6 +61,7 @@ impl Coordinator {
             id: ambient::coordinator_id(),
             store,
             chunks,
+            chunk_args,
             dispatcher,
             timing,
             stopping,
@@ -79,6 +87,15 @@ impl Coordinator {
             tracing::error!(%error, "a handler broke");
             Err(Status::internal("the coordinator has a bug: a handler broke; its log says where"))
         })
+    }
+
+    /// Whether the chunk store has room for this.
+    ///
+    /// # Errors
+    /// `RESOURCE_EXHAUSTED`, or that the store cannot be asked.
+    pub(crate) async fn check_room(&self, need: Need) -> Result<(), Status> {
+        let room = chunk_room::room(&self.chunks).await.map_err(|error| of_artifact(&error))?;
+        chunk_room::check(self.chunks.place(), room, self.chunk_args.keep_free, need)
     }
 
     /// Waits until everything that changes rows is through. Nothing may begin afterwards.

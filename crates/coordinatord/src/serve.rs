@@ -20,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
-    belonging, collector, config::Config, coordinator::Coordinator, dashboard, data_folder::DataFolder,
-    database::Database, dispatcher, grpc, neighbours, outage, sweeper,
+    belonging, chunk_health, chunk_place, collector, config::Config, coordinator::Coordinator, dashboard,
+    data_folder::DataFolder, database::Database, dispatcher, grpc, neighbours, outage, sweeper,
 };
 
 /// How long open calls may take to end after a signal; longer ones are cut off, which every
@@ -39,11 +39,11 @@ pub(crate) async fn run(config: Config) -> Result<()> {
     // Both ports before the database: a taken one is told at once.
     let listener = bind("--listen", config.listen).await?;
     let http_listener = bind("--http-listen", config.http_listen).await?;
-    let chunks = ChunkStore::in_folder(&config.store_folder()).context("cannot use the chunk store")?;
+    let chunks = chunk_place::open(&config)?;
     // From here on nothing may return early: the database must be closed.
     let database = Database::open(&config, &folder).await?;
     let served = match take_up(database.store(), &chunks).await {
-        Ok(()) => serve(&config, &folder, &database, chunks, (listener, http_listener), stopping).await,
+        Ok(()) => serve((&config, &folder), &database, chunks, (listener, http_listener), stopping).await,
         Err(error) => Err(error),
     };
     database.close().await;
@@ -63,25 +63,31 @@ async fn take_up(store: &Store, chunks: &ChunkStore) -> Result<()> {
 
 /// Serves until a signal or trouble ends it.
 async fn serve(
-    config: &Config,
-    folder: &DataFolder,
+    (config, folder): (&Config, &DataFolder),
     database: &Database,
     chunks: ChunkStore,
     (listener, http_listener): (TcpListener, TcpListener),
     stopping: CancellationToken,
 ) -> Result<()> {
     let addresses = [listener.local_addr()?, http_listener.local_addr()?];
-    announce(config, folder, database, addresses);
+    announce(config, (folder, &chunks), database, addresses);
 
     let (handle, queue) = dispatcher::channel();
     let store = database.store().clone();
-    let coordinator = Coordinator::new(store.clone(), chunks, handle, config.timing, stopping.clone());
+    let coordinator = Coordinator::new(
+        store.clone(),
+        (chunks, config.chunks.clone()),
+        handle,
+        config.timing,
+        stopping.clone(),
+    );
     let dispatch = tokio::spawn(dispatcher::run(store, queue, stopping.clone()));
     let sweep = tokio::spawn(sweeper::run(Arc::clone(&coordinator), stopping.clone()));
     let collect = tokio::spawn(collector::run(Arc::clone(&coordinator), stopping.clone()));
     // A private PostgreSQL has one coordinator: its data folder is locked.
     let neighbours = config.database_url.is_some();
     let neighbours = neighbours.then(|| tokio::spawn(neighbours::run(Arc::clone(&coordinator))));
+    let health = tokio::spawn(chunk_health::run(Arc::clone(&coordinator), stopping.clone()));
     let http = tokio::spawn(dashboard::serve(Arc::clone(&coordinator), http_listener));
     let rpc = grpc::serve(Arc::clone(&coordinator), folder.token().clone(), listener);
 
@@ -90,7 +96,7 @@ async fn serve(
     stopping.cancel();
     let rest = async {
         coordinator.finish_acts().await;
-        let _ = tokio::join!(dispatch, sweep, collect, http);
+        let _ = tokio::join!(dispatch, sweep, collect, health, http);
         if let Some(neighbours) = neighbours {
             let _ = neighbours.await;
         }
@@ -157,7 +163,12 @@ async fn remove_leftovers(chunks: &ChunkStore) -> Result<()> {
     Ok(())
 }
 
-fn announce(config: &Config, folder: &DataFolder, database: &Database, [rpc, http]: [SocketAddr; 2]) {
+fn announce(
+    config: &Config,
+    (folder, chunks): (&DataFolder, &ChunkStore),
+    database: &Database,
+    [rpc, http]: [SocketAddr; 2],
+) {
     let shared = folder.share_token_with_user();
     if let Err(error) = &shared {
         info!(reason = %error, "the token is only in the data folder, not in the user's own");
@@ -169,10 +180,12 @@ fn announce(config: &Config, folder: &DataFolder, database: &Database, [rpc, htt
         "coordinatord {} is ready\n\
          \x20 workers, jobctl  {rpc}\n\
          \x20 dashboard        http://{http}\n\
-         \x20 data             {} ({})\n",
+         \x20 data             {} ({})\n\
+         \x20 chunks           {}\n",
         env!("CARGO_PKG_VERSION"),
         folder.path().display(),
         database.place(),
+        chunks.place(),
     );
     let mut out = io::stdout().lock();
     // If nobody reads it, that is no reason not to serve.

@@ -28,6 +28,9 @@ pub const COORDINATOR_SILENT_S: u64 = 10;
 pub const STALL_GRACE_S: u64 = 300;
 /// See [`STALL_GRACE_S`].
 pub const STALL_ITERATIONS: u32 = 10;
+/// What stays free on the chunk store's disk, in GiB: below it intermediate checkpoints are
+/// refused, below half of it everything is.
+pub const KEEP_FREE_GIB: &str = "2";
 /// The longest a claim waits in the coordinator for work, in seconds.
 pub const CLAIM_WAIT_MAX_S: u64 = 30;
 /// The scan that makes lost wake-ups harmless, in milliseconds.

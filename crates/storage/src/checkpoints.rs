@@ -16,8 +16,8 @@ use uuid::Uuid;
 use crate::{
     Claim, Holder, Store, StoreError, changes,
     claim::lock_held,
-    convert::{claim_id, from_i32, to_i32},
-    dropped, jobs, sources,
+    convert::{claim_id, from_i32, to_i32, to_i64},
+    dropped, jobs, quota, sources,
 };
 
 /// What a checkpoint is for.
@@ -38,6 +38,8 @@ pub enum CheckpointState {
     Published,
     /// Found damaged; not to be used.
     Quarantined,
+    /// Deleted by a person; only its row is left, for the result that it was.
+    Deleted,
 }
 
 impl CheckpointKind {
@@ -77,14 +79,14 @@ pub struct CheckpointRow {
     pub manifest: Manifest,
 }
 
-struct StoredCheckpoint {
-    checkpoint_id: Uuid,
-    job_id: Uuid,
-    claim_id: Vec<u8>,
-    kind: String,
-    state: String,
-    iteration: i32,
-    manifest: Json<Manifest>,
+pub(crate) struct StoredCheckpoint {
+    pub(crate) checkpoint_id: Uuid,
+    pub(crate) job_id: Uuid,
+    pub(crate) claim_id: Vec<u8>,
+    pub(crate) kind: String,
+    pub(crate) state: String,
+    pub(crate) iteration: i32,
+    pub(crate) manifest: Json<Manifest>,
 }
 
 impl StoredCheckpoint {
@@ -99,6 +101,7 @@ impl StoredCheckpoint {
             state: match self.state.as_str() {
                 "published" => CheckpointState::Published,
                 "quarantined" => CheckpointState::Quarantined,
+                "deleted" => CheckpointState::Deleted,
                 _ => CheckpointState::Begun,
             },
             iteration: from_i32(self.iteration),
@@ -118,13 +121,30 @@ impl Store {
         holder: &Holder,
         new: &NewCheckpoint<'_>,
     ) -> Result<CheckpointId, StoreError> {
+        self.begin_checkpoint_within(holder, new, None).await
+    }
+
+    /// The same where all intermediate ones of the fleet together may take only so many bytes.
+    ///
+    /// # Errors
+    /// As [`Self::begin_checkpoint`]; or intermediate ones take too much already.
+    pub async fn begin_checkpoint_within(
+        &self,
+        holder: &Holder,
+        new: &NewCheckpoint<'_>,
+        intermediates_bytes_max: Option<u64>,
+    ) -> Result<CheckpointId, StoreError> {
         let digest = Digest::of(canonical_json(new.manifest).as_bytes());
+        let bytes = new.manifest.bytes();
         let mut tx = self.main.begin().await?;
         lock_held(&mut tx, holder).await?;
+        if let (CheckpointKind::Intermediate, Some(max)) = (new.kind, intermediates_bytes_max) {
+            quota::make_room(&mut tx, holder.claim, (bytes, max)).await?;
+        }
         // DO UPDATE, because DO NOTHING would return no row.
         let id = sqlx::query_scalar!(
-            r#"INSERT INTO checkpoints (job_id, claim_id, kind, iteration, manifest, manifest_digest)
-               VALUES ($1, $2, $3, $4, $5, $6)
+            r#"INSERT INTO checkpoints (job_id, claim_id, kind, iteration, manifest, manifest_digest, bytes)
+               VALUES ($1, $2, $3, $4, $5, $6, $7)
                ON CONFLICT (claim_id, kind, iteration, manifest_digest)
                    DO UPDATE SET begun_at = checkpoints.begun_at
                RETURNING checkpoint_id"#,
@@ -134,6 +154,7 @@ impl Store {
             to_i32("iteration", new.iteration)?,
             Json(new.manifest) as _,
             &digest.0[..],
+            to_i64("bytes of a checkpoint", bytes)?,
         )
         .fetch_one(&mut *tx)
         .await?;
@@ -181,7 +202,7 @@ impl Store {
                SET state = 'published', published_at = COALESCE(published_at, clock_timestamp())
                WHERE checkpoint_id = $1
                  AND claim_id = $2
-                 AND state <> 'quarantined'"#,
+                 AND state IN ('begun', 'published')"#,
             checkpoint_id.0,
             &holder.claim.claim_id.0[..],
         );
@@ -234,7 +255,7 @@ impl Store {
             r#"UPDATE checkpoints
                SET state = 'quarantined'
                WHERE checkpoint_id = $1
-                 AND state <> 'begun'"#,
+                 AND state IN ('published', 'quarantined')"#,
             checkpoint_id.0,
         );
         if marked.execute(&mut *tx).await?.rows_affected() != 1 {
@@ -386,7 +407,7 @@ pub(crate) async fn drop_abandoned(
 }
 
 /// Rows that were deleted; their chunks may be nobody's now.
-async fn dropped(
+pub(crate) async fn dropped(
     connection: &mut PgConnection,
     rows: Vec<StoredCheckpoint>,
 ) -> Result<Vec<CheckpointRow>, StoreError> {

@@ -150,7 +150,8 @@ async fn referred_to(connection: &mut PgConnection, digests: &[Vec<u8>]) -> Resu
                    SELECT 1
                    FROM checkpoints
                    WHERE jsonb_path_query_array(manifest, '$.objects[*].chunks[*].digest')
-                       ? encode(chunk.digest, 'hex'))
+                           ? encode(chunk.digest, 'hex')
+                       AND state <> 'deleted')
               OR EXISTS (
                    SELECT 1
                    FROM imports

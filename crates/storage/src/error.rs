@@ -157,6 +157,26 @@ pub enum StoreError {
         /// The job.
         job_id: JobId,
     },
+    /// Intermediate checkpoints take what they may already.
+    #[error(
+        "intermediate checkpoints take {used} of the {max} bytes that they may; this one of {given} has no room"
+    )]
+    QuotaReached {
+        /// What they take.
+        used: u64,
+        /// What they may.
+        max: u64,
+        /// What this one would add.
+        given: u64,
+    },
+    /// What others still need cannot be deleted.
+    #[error("{name} cannot be deleted: {reason}")]
+    StillNeeded {
+        /// The job.
+        name: String,
+        /// By whom.
+        reason: String,
+    },
     /// Over a bound.
     #[error("{what} is {given}, over the limit of {max}")]
     TooLarge {

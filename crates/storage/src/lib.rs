@@ -14,6 +14,7 @@ mod belonging;
 mod blame;
 mod changes;
 mod checkpoints;
+mod chunks;
 mod claim;
 mod convert;
 mod dropped;
@@ -28,6 +29,7 @@ mod notices;
 mod persist;
 mod private_server;
 mod proofs;
+mod quota;
 mod results;
 mod rollback;
 mod sessions;
@@ -40,11 +42,14 @@ mod writable;
 
 pub use sqlx::postgres::PgConnectOptions;
 
-pub use acts::{Act, Acted, Deadline, Drain, Fate, OtherStudy, SetAside, WorkersActed};
+pub use acts::{
+    Act, Acted, Deadline, Deleted, Deleting, Drain, Fate, Mode, OtherStudy, SetAside, WorkersActed,
+};
 pub use attempts::{Assignment, Completed, NewClaim};
 pub use audit::Violation;
 pub use belonging::Belonging;
 pub use checkpoints::{CheckpointKind, CheckpointRow, CheckpointState, NewCheckpoint};
+pub use chunks::{Kept, Usage};
 pub use claim::{Claim, Holder};
 pub use dropped::Collection;
 pub use election::Term;

@@ -101,7 +101,7 @@ pub(crate) async fn reopen(connection: &mut PgConnection, source: Loaded) -> Res
     if source.job.state.kind() != StateKind::Succeeded {
         return Ok(Vec::new());
     }
-    note(connection, source.job_id, "its final checkpoint is damaged and others copy from it").await?;
+    note(connection, source.job_id, "its final checkpoint is gone and others copy from it").await?;
     Ok(vec![(vec![source], Event::Reopened { source_ready: true })])
 }
 

@@ -126,9 +126,9 @@ impl Upload<'_> {
                 iteration: self.saved.iteration,
                 manifest: Some(self.manifest.into()),
             };
-            self.session.checkpoints().begin(request).await
+            self.settle(self.session.checkpoints().begin(request).await)
         });
-        let begun = begun.await?.into_inner();
+        let begun = begun.await??.into_inner();
         self.lease.step_done(ambient::now());
         let id = convert::checkpoint_id("checkpoint_id", &begun.checkpoint_id)?;
 
@@ -143,11 +143,22 @@ impl Upload<'_> {
                 claim: Some(self.lease.claim.into()),
                 checkpoint_id: id.to_string(),
             };
-            self.session.checkpoints().publish(request).await
+            self.settle(self.session.checkpoints().publish(request).await)
         })
-        .await?;
+        .await??;
         self.lease.step_done(ambient::now());
         Ok(id)
+    }
+
+    /// A store without room is an answer where another checkpoint comes soon; a final one waits
+    /// until people have made room.
+    fn settle<T>(&self, answer: Result<T, Status>) -> Result<Result<T, Status>, Status> {
+        match answer {
+            Err(full) if full.code() == Code::ResourceExhausted && self.kind != CheckpointKind::Final => {
+                Ok(Err(full))
+            }
+            answer => answer.map(Ok),
+        }
     }
 
     // Each missing chunk once, however often it occurs.
@@ -168,9 +179,9 @@ impl Upload<'_> {
         self.session.until_trusted().await;
         patiently_within(CHUNK_WITHIN, "PutChunk", || async {
             let frames = stream::iter(self.frames(id, chunk, &bytes));
-            self.session.checkpoints().put_chunk(frames).await
+            self.settle(self.session.checkpoints().put_chunk(frames).await)
         })
-        .await?;
+        .await??;
         self.sent.fetch_add(chunk.bytes, Ordering::Relaxed);
         self.lease.chunk_done(ambient::now());
         Ok(())

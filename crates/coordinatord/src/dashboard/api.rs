@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::pages::phase_word;
 use crate::{
+    chunk_health,
     coordinator::Coordinator,
     grpc::{Pace, job_eta_s, pace, study_with_pace},
 };
@@ -63,8 +64,10 @@ pub(super) async fn packs(State(coordinator): State<Arc<Coordinator>>) -> Respon
     }))
 }
 
-/// `/api/health`: whether the database answers, and whether something is stuck in it.
+/// `/api/health`: whether the database answers, whether something is stuck in it, and how the
+/// chunk store is.
 pub(super) async fn health(State(coordinator): State<Arc<Coordinator>>) -> Response {
+    let chunks = chunk_health::json(&coordinator).await;
     let read = async {
         let store = &coordinator.store;
         let divergences: Vec<Value> = store.divergences().await?.iter().map(divergence_json).collect();
@@ -74,6 +77,7 @@ pub(super) async fn health(State(coordinator): State<Arc<Coordinator>>) -> Respo
             "transactions_left_open": store.transactions_left_open().await?,
             "frozen_since": store.freeze().await?.map(|freeze| iso(freeze.since)),
             "divergences": divergences,
+            "chunk_store": chunks,
         }))
     };
     answer(read.await)

@@ -12,7 +12,7 @@ use selffer_proto::{
     convert::{checkpoint_id, digest, required},
     v1::{self, checkpoint_service_server::CheckpointService},
 };
-use selffer_storage::{CheckpointKind, CheckpointRow, CheckpointState, Holder, NewCheckpoint};
+use selffer_storage::{CheckpointKind, CheckpointRow, CheckpointState, Holder, NewCheckpoint, StoreError};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
@@ -20,7 +20,7 @@ use super::{
     status::{bad_manifest, of_artifact, of_store, unconvertible},
     worker_messages::holder,
 };
-use crate::auth::principal;
+use crate::{auth::principal, chunk_room::Need};
 
 #[tonic::async_trait]
 impl CheckpointService for Service {
@@ -36,10 +36,13 @@ impl CheckpointService for Service {
             required("manifest", message.manifest).map_err(|error| unconvertible(&error))?;
         manifest.check().map_err(|error| bad_manifest(&error))?;
         let iteration = message.iteration;
+        self.coordinator.check_room(need(kind)).await?;
+        let quota = self.coordinator.chunk_args.intermediates_max;
         let (store, chunks) = (self.coordinator.store.clone(), self.coordinator.chunks.clone());
         let begin = async move {
             let checkpoint = NewCheckpoint { kind, iteration, manifest: &manifest };
-            let id = store.begin_checkpoint(&holder, &checkpoint).await.map_err(|error| of_store(&error))?;
+            let id = store.begin_checkpoint_within(&holder, &checkpoint, quota).await;
+            let id = id.map_err(|error| of_store(&error))?;
             let missing = chunks.missing(&manifest).await.map_err(|error| of_artifact(&error))?;
             Ok(v1::BeginCheckpointResponse {
                 checkpoint_id: id.to_string(),
@@ -63,7 +66,7 @@ impl CheckpointService for Service {
         let store = self.coordinator.store.clone();
         let open = async move { store.open_checkpoint(&holder, id).await.map_err(|error| of_store(&error)) };
         let row = self.coordinator.act(open).await?;
-        let chunk = chunks::of_manifest(&row.manifest, declared.digest)?.clone();
+        let chunk = chunks::declared(&row.manifest, &declared)?.clone();
         let _room = self.coordinator.uploads.acquire().await;
         let bytes = chunks::receive(&mut frames, &chunk, data).await?;
         let store = self.coordinator.chunks.clone();
@@ -126,7 +129,11 @@ impl CheckpointService for Service {
 impl Service {
     async fn publish_checkpoint(&self, holder: Holder, id: CheckpointId) -> Result<(), Status> {
         let store = &self.coordinator.store;
-        let row = store.checkpoint(id).await.map_err(|error| of_store(&error))?;
+        let row = store.checkpoint(id).await.map_err(|error| match error {
+            // Never begun, or given up since: what helps is to begin.
+            StoreError::NotFound { .. } => Status::failed_precondition(format!("{error}; begin it first")),
+            error => of_store(&error),
+        })?;
         if row.state == CheckpointState::Begun {
             self.check_whole(&row).await?;
         }
@@ -163,6 +170,7 @@ impl Service {
         match row.state {
             CheckpointState::Published => Ok(row),
             CheckpointState::Begun => Err(Status::not_found(format!("checkpoint {id} is not published"))),
+            CheckpointState::Deleted => Err(Status::not_found(format!("checkpoint {id} was deleted"))),
             CheckpointState::Quarantined => {
                 Err(Status::data_loss(format!("checkpoint {id} is damaged and was put aside")))
             }
@@ -193,6 +201,13 @@ fn kind(number: i32) -> Result<CheckpointKind, Status> {
         Ok(v1::CheckpointKind::Intermediate) => Ok(CheckpointKind::Intermediate),
         Ok(v1::CheckpointKind::Final) => Ok(CheckpointKind::Final),
         _ => Err(Status::invalid_argument(format!("kind: {number} is no kind that is known here"))),
+    }
+}
+
+fn need(kind: CheckpointKind) -> Need {
+    match kind {
+        CheckpointKind::Intermediate => Need::Intermediate,
+        CheckpointKind::Final => Need::Lasting,
     }
 }
 

@@ -47,6 +47,19 @@ pub(super) fn send(bytes: Bytes) -> impl Stream<Item = Result<v1::ChunkFrame, St
     })
 }
 
+/// The chunk of this manifest that is declared.
+///
+/// # Errors
+/// `INVALID_ARGUMENT`: the manifest has none of this digest, or it has another length.
+pub(super) fn declared<'a>(manifest: &'a Manifest, declared: &Chunk) -> Result<&'a Chunk, Status> {
+    let chunk = of_manifest(manifest, declared.digest)?;
+    if chunk.bytes == declared.bytes {
+        return Ok(chunk);
+    }
+    let (digest, bytes, given) = (chunk.digest, chunk.bytes, declared.bytes);
+    Err(Status::invalid_argument(format!("chunk {digest} has {bytes} bytes in the manifest, not {given}")))
+}
+
 /// The chunk of this manifest that has this digest.
 ///
 /// # Errors

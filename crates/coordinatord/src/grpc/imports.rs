@@ -20,7 +20,7 @@ use super::{
     Service, chunks,
     status::{bad_manifest, of_artifact, of_store, unconvertible},
 };
-use crate::auth::principal;
+use crate::{auth::principal, chunk_room::Need};
 
 #[tonic::async_trait]
 impl ImportService for Service {
@@ -37,6 +37,7 @@ impl ImportService for Service {
             required("manifest", message.manifest).map_err(|error| unconvertible(&error))?;
         objects.check().map_err(|error| bad_manifest(&error))?;
         check_files(&import, &objects).map_err(|error| unconvertible(&error))?;
+        self.coordinator.check_room(Need::Lasting).await?;
         let (store, chunks) = (self.coordinator.store.clone(), self.coordinator.chunks.clone());
         let begin = async move {
             let digest = store.begin_import(&import, &objects).await.map_err(|error| of_store(&error))?;
@@ -61,7 +62,7 @@ impl ImportService for Service {
             required("header.chunk", header.chunk).map_err(|error| unconvertible(&error))?;
         let row = self.coordinator.store.import_by_digest(kind, import).await;
         let row = row.map_err(|error| of_store(&error))?;
-        let chunk = chunks::of_manifest(&row.objects, declared.digest)?.clone();
+        let chunk = chunks::declared(&row.objects, &declared)?.clone();
         let _room = self.coordinator.uploads.acquire().await;
         let bytes = chunks::receive(&mut frames, &chunk, data).await?;
         let store = self.coordinator.chunks.clone();

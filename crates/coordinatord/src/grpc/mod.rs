@@ -13,6 +13,7 @@ mod pace;
 mod proofs;
 mod speeds;
 mod status;
+mod store;
 mod studies;
 mod submissions;
 mod summaries;
@@ -29,7 +30,8 @@ use selffer_proto::{
     client::Token,
     v1::{
         checkpoint_service_server::CheckpointServiceServer, import_service_server::ImportServiceServer,
-        study_service_server::StudyServiceServer, worker_service_server::WorkerServiceServer,
+        store_service_server::StoreServiceServer, study_service_server::StudyServiceServer,
+        worker_service_server::WorkerServiceServer,
     },
 };
 use tokio::net::TcpListener;
@@ -37,6 +39,7 @@ use tonic::transport::{Server, server::TcpIncoming};
 
 pub(crate) use self::{
     pace::{Pace, job_eta_s},
+    status::of_artifact,
     summaries::{pace, study_with_pace},
 };
 use crate::{auth::AuthLayer, coordinator::Coordinator};
@@ -46,7 +49,7 @@ const KEEPALIVE: Duration = Duration::from_secs(20);
 /// Calls at a time on one connection.
 const STREAMS_PER_CONNECTION_MAX: u32 = 256;
 
-/// One of the four services.
+/// One of the five services.
 #[derive(Clone)]
 struct Service {
     coordinator: Arc<Coordinator>,
@@ -65,6 +68,9 @@ pub(crate) async fn serve(coordinator: Arc<Coordinator>, token: Token, listener:
     let checkpoints = CheckpointServiceServer::new(service.clone())
         .max_decoding_message_size(CONTROL_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(CONTROL_MESSAGE_BYTES_MAX);
+    let store = StoreServiceServer::new(service.clone())
+        .max_decoding_message_size(CONTROL_MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(CONTROL_MESSAGE_BYTES_MAX);
     let imports = ImportServiceServer::new(service)
         .max_decoding_message_size(CONTROL_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(CONTROL_MESSAGE_BYTES_MAX);
@@ -77,6 +83,7 @@ pub(crate) async fn serve(coordinator: Arc<Coordinator>, token: Token, listener:
         .add_service(workers)
         .add_service(checkpoints)
         .add_service(imports)
+        .add_service(store)
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),
             stopping.cancelled_owned(),

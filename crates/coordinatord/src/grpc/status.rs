@@ -9,7 +9,7 @@ use selffer_storage::StoreError;
 use tonic::{Code, Status};
 use tracing::error;
 
-use crate::{outage, sentence::sentence};
+use crate::{chunk_health, outage, sentence::sentence};
 
 /// A message that does not convert.
 pub(super) fn unconvertible(error: &ConvertError) -> Status {
@@ -40,7 +40,9 @@ pub(super) fn of_store(failure: &StoreError) -> Status {
         | StoreError::NotPublished { .. }
         | StoreError::InterestGone { .. }
         | StoreError::Unwanted { .. }
+        | StoreError::StillNeeded { .. }
         | StoreError::NotPossible { .. } => Code::FailedPrecondition,
+        StoreError::QuotaReached { .. } => Code::ResourceExhausted,
         _ if failure.is_transient() => Code::Unavailable,
         _ => Code::Internal,
     };
@@ -53,7 +55,7 @@ pub(super) fn of_store(failure: &StoreError) -> Status {
 }
 
 /// What the chunk store says.
-pub(super) fn of_artifact(failure: &ArtifactError) -> Status {
+pub(crate) fn of_artifact(failure: &ArtifactError) -> Status {
     let code = match failure {
         ArtifactError::NoSpace { .. } => Code::ResourceExhausted,
         ArtifactError::WrongLength { .. }
@@ -61,10 +63,14 @@ pub(super) fn of_artifact(failure: &ArtifactError) -> Status {
         | ArtifactError::Complete { .. } => Code::InvalidArgument,
         ArtifactError::Damaged { .. } | ArtifactError::Missing { .. } => Code::DataLoss,
         ArtifactError::Incomplete { .. } => Code::FailedPrecondition,
-        ArtifactError::File { .. } | ArtifactError::Store { .. } => Code::Internal,
+        // Its disk or server may come back, and workers keep what they have until then.
+        ArtifactError::Away { .. } | ArtifactError::File { .. } | ArtifactError::Store { .. } => {
+            Code::Unavailable
+        }
+        ArtifactError::Bucket { .. } => Code::Internal,
     };
-    if matches!(code, Code::ResourceExhausted | Code::DataLoss | Code::Internal) {
-        error!(error = failure as &dyn Error, "the chunk store has trouble");
+    if matches!(code, Code::ResourceExhausted | Code::DataLoss | Code::Internal | Code::Unavailable) {
+        chunk_health::note(failure);
     }
     let advice = match code {
         Code::ResourceExhausted => ": make room on the coordinator's disk, uploads go on by themselves",
@@ -75,16 +81,18 @@ pub(super) fn of_artifact(failure: &ArtifactError) -> Status {
 
 #[cfg(test)]
 mod tests {
-    use std::{io, path::PathBuf};
+    use std::io;
+
+    use selffer_artifacts::Place;
 
     use super::*;
 
     #[test]
     fn a_full_disk_is_one_sentence_that_says_what_to_do() {
-        let folder = PathBuf::from("/data/store");
+        let place = Place::Folder("/data/store".into());
         let source = io::Error::from(io::ErrorKind::StorageFull);
 
-        let status = of_artifact(&ArtifactError::NoSpace { folder, source });
+        let status = of_artifact(&ArtifactError::NoSpace { place, source });
 
         assert_eq!(status.code(), Code::ResourceExhausted);
         assert_eq!(

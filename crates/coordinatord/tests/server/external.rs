@@ -34,7 +34,7 @@ impl Shared {
 
     /// One more, with the times that it has unless told otherwise.
     pub(crate) fn patient_coordinator(&self) -> Server {
-        Server::start_patient(self.coordinators_folder(), |command| self.tell(command))
+        Server::start_patient_as(self.coordinators_folder(), |command| self.tell(command))
     }
 
     /// A folder for one more coordinator, where it finds the token that all have.

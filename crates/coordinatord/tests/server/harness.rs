@@ -38,7 +38,7 @@ pub(crate) struct Server {
 }
 
 /// Session times with which a lost worker costs seconds.
-const SHORT: [&str; 12] = [
+const SHORT: [&str; 10] = [
     "--heartbeat-interval",
     "500ms",
     "--session-ttl",
@@ -49,8 +49,17 @@ const SHORT: [&str; 12] = [
     "2s",
     "--cancel-within",
     "2s",
-    "--keep-dropped",
-    "1s",
+];
+/// Session times with which nobody is silent soon.
+const PATIENT: [&str; 8] = [
+    "--heartbeat-interval",
+    "500ms",
+    "--session-ttl",
+    "60s",
+    "--lost-after",
+    "120s",
+    "--confirm-within",
+    "60s",
 ];
 
 /// The command for a coordinator on this folder, whose user has no other state.
@@ -67,6 +76,7 @@ pub(crate) fn command_with(folder: &Path, times: &[&str]) -> Command {
         .env("XDG_STATE_HOME", folder.join("state"))
         .args(["--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"])
         .args(times)
+        .args(["--keep-dropped", "1s"])
         .arg("--data-dir")
         .arg(folder.join("data"));
     command
@@ -90,9 +100,22 @@ impl Server {
         Self::start_command(folder, command)
     }
 
-    /// A coordinator with the times that it has unless told otherwise: nothing expires soon.
-    pub(crate) fn start_patient(folder: TempDir, told: impl FnOnce(&mut Command)) -> Self {
-        let mut command = command_with(folder.path(), &[]);
+    /// A coordinator on a new folder for whom workers, which are slow on a busy machine, are not
+    /// silent soon.
+    pub(crate) fn start_patient() -> Self {
+        Self::start_with(tempfile::tempdir().unwrap(), &[])
+    }
+
+    /// A patient coordinator on this folder that is told this too.
+    pub(crate) fn start_with(folder: TempDir, arguments: &[&str]) -> Self {
+        Self::start_patient_as(folder, |command| {
+            command.args(arguments);
+        })
+    }
+
+    /// A patient coordinator on this folder, told more.
+    pub(crate) fn start_patient_as(folder: TempDir, told: impl FnOnce(&mut Command)) -> Self {
+        let mut command = command_with(folder.path(), &PATIENT);
         told(&mut command);
         Self::start_command(folder, command)
     }
@@ -140,6 +163,21 @@ impl Server {
     pub(crate) fn chunk_file(&self, bytes: &[u8]) -> PathBuf {
         let hash = selffer_core::ids::Digest::of(bytes).to_string();
         self.folder.path().join("data/store/cas").join(&hash[..2]).join(&hash)
+    }
+
+    /// The names of all files in its chunk store.
+    pub(crate) fn chunk_files(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        let mut folders = vec![self.folder.path().join("data/store")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                match entry.path() {
+                    path if path.is_dir() => folders.push(path),
+                    _ => names.push(entry.file_name().to_string_lossy().into_owned()),
+                }
+            }
+        }
+        names
     }
 
     /// The process of its PostgreSQL.

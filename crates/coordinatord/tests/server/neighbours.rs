@@ -192,7 +192,7 @@ async fn a_second_coordinator_with_a_store_of_its_own_does_not_start() {
     let mut others_store = command(folder.path());
     others_store.args(["--database-url", &shared.url]).arg("--store").arg(other.store());
     let said = refusal(others_store);
-    assert!(said.contains("the chunk store is another fleet's"), "{said}");
+    assert!(said.contains("is another fleet's: its store-id is"), "{said}");
 
     other.stop().await;
     drop(first);

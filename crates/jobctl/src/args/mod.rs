@@ -8,6 +8,7 @@ mod checkpoint;
 mod data;
 mod grid;
 mod import;
+mod store;
 mod studies;
 
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ pub(crate) use checkpoint::{CheckpointCommand, Iterations, VerifyArgs};
 pub(crate) use data::{DataCommand, ImportWeightsArgs, PackArg, PacksArg, PushArgs, SplitArgs};
 pub(crate) use grid::GridCommand;
 pub(crate) use import::{ImportArgs, ImportFormat};
+pub(crate) use store::{DeleteArgs, GcArgs};
 pub(crate) use studies::{
     CompletionShell, CompletionsArgs, FleetArgs, GridArgs, ListArgs, ListCommand, LogsArgs, PlanArgs,
     ReportArgs, ShowArgs, StateArg, SubmitArgs, WaitArgs, WatchArgs,
@@ -242,6 +244,26 @@ Examples:
 
 Ends what `jobctl drain` began, and a quarantine; `jobctl list workers` says why a worker is set aside.")]
     Release(ReleaseArgs),
+    /// Delete the trained networks of a study or a job; what they were found to be stays
+    #[command(after_help = "\
+Examples:
+  jobctl delete old-study                        says what would go, and asks
+  jobctl delete demo:random-0/A3B -y
+  jobctl delete last --dry-run -o json
+
+Checkpoints go, results and learning curves stay. Of a study only what has ended goes, and what
+no other study wants; nothing goes that a network copies from which has not ended. A study that
+needs a deleted network again has it trained again.")]
+    Delete(DeleteArgs),
+    /// Free the chunk store of what nothing refers to, and say what is kept and why
+    #[command(after_help = "\
+Examples:
+  jobctl gc --dry-run    what would go; changes nothing
+  jobctl gc
+
+The coordinator does this by itself too. What was dropped lately stays for a while
+(`coordinatord --keep-dropped`).")]
+    Gc(GcArgs),
     /// Show the trainer's log of a job
     #[command(after_help = "\
 Examples:

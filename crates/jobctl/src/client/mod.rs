@@ -6,6 +6,7 @@ mod checkpoints;
 mod convert;
 mod imports;
 mod status;
+mod store;
 mod studies;
 mod views;
 
@@ -16,6 +17,7 @@ use tonic::{Request, Response, Status};
 
 pub(crate) use acts::{Haste, Retry};
 pub(crate) use imports::ImportSelector;
+pub(crate) use store::{Amount, Deletion, GarbageView, KeptView};
 pub(crate) use studies::{NewStudy, Results, WatchStream};
 pub(crate) use views::{
     ActView, AttemptView, CheckpointView, EventView, JobDetail, JobView, LogView, PackView, StudyView,

@@ -5,7 +5,9 @@ mod checkpoint;
 mod completions;
 mod confirm;
 mod data;
+mod delete;
 mod fleet;
+mod gc;
 mod grid;
 mod lint;
 mod list;
@@ -53,6 +55,8 @@ pub(crate) async fn run(arguments: &Arguments, screen: &Screen) -> anyhow::Resul
         Command::Release(args) => workers::release(&Client::connect(common).await?, screen, args).await,
         Command::Retry(args) => acts::retry(&Client::connect(common).await?, screen, args).await,
         Command::Prioritize(args) => acts::prioritize(common, screen, args).await,
+        Command::Delete(args) => delete::run(common, args, screen).await,
+        Command::Gc(args) => gc::run(&Client::connect(common).await?, args, screen).await,
         Command::Logs(args) => logs::run(&Client::connect(common).await?, screen, args).await,
         Command::Report(args) => report::run(&Client::connect(common).await?, screen, args).await,
     }

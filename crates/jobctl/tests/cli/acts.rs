@@ -4,7 +4,8 @@ use super::program::run;
 
 #[test]
 fn what_destroys_something_needs_a_terminal_or_a_yes() {
-    for arguments in [["stop", "demo"], ["cancel", "demo"], ["cancel", "random-0/baseA"]] {
+    for arguments in [["stop", "demo"], ["cancel", "demo"], ["cancel", "random-0/baseA"], ["delete", "demo"]]
+    {
         let printed = run(&arguments);
         assert_eq!(printed.code, 2, "{arguments:?}: {}", printed.err);
         assert!(

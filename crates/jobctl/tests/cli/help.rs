@@ -4,7 +4,7 @@ use super::program::run;
 
 #[test]
 fn every_help_text_is_as_agreed() {
-    let commands: [&[&str]; 33] = [
+    let commands: [&[&str]; 35] = [
         &[],
         &["plan"],
         &["lint"],
@@ -25,6 +25,8 @@ fn every_help_text_is_as_agreed() {
         &["deadline"],
         &["drain"],
         &["release"],
+        &["delete"],
+        &["gc"],
         &["logs"],
         &["report"],
         &["checkpoint"],

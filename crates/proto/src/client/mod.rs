@@ -22,7 +22,8 @@ pub use token::{TOKEN_FILE, Token, TokenError, find_token, per_user_token_file, 
 
 use crate::v1::{
     checkpoint_service_client::CheckpointServiceClient, import_service_client::ImportServiceClient,
-    study_service_client::StudyServiceClient, worker_service_client::WorkerServiceClient,
+    store_service_client::StoreServiceClient, study_service_client::StudyServiceClient,
+    worker_service_client::WorkerServiceClient,
 };
 
 /// Where a coordinator listens unless told otherwise.
@@ -95,5 +96,11 @@ impl Connection {
     #[must_use]
     pub fn imports(&self) -> ImportServiceClient<AuthorizedChannel> {
         ImportServiceClient::new(self.channel.clone()).max_decoding_message_size(CONTROL_MESSAGE_BYTES_MAX)
+    }
+
+    /// A client of the store service.
+    #[must_use]
+    pub fn store(&self) -> StoreServiceClient<AuthorizedChannel> {
+        StoreServiceClient::new(self.channel.clone()).max_decoding_message_size(CONTROL_MESSAGE_BYTES_MAX)
     }
 }

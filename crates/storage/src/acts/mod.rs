@@ -7,6 +7,7 @@
 //! wants it, so it stays too. After a cancellation is acknowledged nothing starts for it
 //! again: what no worker has begun has ended, what runs has been withdrawn from its worker.
 
+mod deletion;
 mod on_jobs;
 mod on_studies;
 mod on_workers;
@@ -14,6 +15,7 @@ mod terms;
 
 use selffer_core::interest::Interest;
 
+pub use deletion::{Deleted, Deleting, Mode};
 pub use on_jobs::Fate;
 pub(crate) use on_workers::release_replaced;
 pub use on_workers::{Drain, SetAside, WorkersActed};

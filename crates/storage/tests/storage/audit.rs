@@ -102,14 +102,14 @@ const BROKEN: [(&str, &str); 28] = [
         "I3: job _: has a checkpoint that an attempt published after its end:",
     ),
     (
-        "INSERT INTO checkpoints (job_id, claim_id, kind, state, iteration, manifest, manifest_digest, published_at)
-         SELECT job_id, claim_id, kind, state, number, manifest, manifest_digest, published_at
+        "INSERT INTO checkpoints (job_id, claim_id, kind, state, iteration, manifest, manifest_digest, bytes, published_at)
+         SELECT job_id, claim_id, kind, state, number, manifest, manifest_digest, bytes, published_at
          FROM checkpoints, generate_series(1, 2) AS number WHERE kind = 'intermediate'",
         "I10: job _: keeps more than two intermediate checkpoints: 3",
     ),
     (
-        "INSERT INTO checkpoints (job_id, claim_id, kind, iteration, manifest, manifest_digest)
-         SELECT job_id, claim_id, 'intermediate', 1, manifest, manifest_digest
+        "INSERT INTO checkpoints (job_id, claim_id, kind, iteration, manifest, manifest_digest, bytes)
+         SELECT job_id, claim_id, 'intermediate', 1, manifest, manifest_digest, bytes
          FROM checkpoints WHERE kind = 'final'",
         "I10: job _: has succeeded, but keeps a checkpoint that is no result's:",
     ),

@@ -165,11 +165,11 @@ async fn looking_for_who_has_a_chunk_uses_the_indexes_however_many_checkpoints_t
     publish(&db, &holder, 1, &["frozen", "one"]).await;
     let mut raw = db.raw().await;
     sqlx::raw_sql(
-        "INSERT INTO checkpoints (job_id, claim_id, kind, iteration, manifest, manifest_digest)
+        "INSERT INTO checkpoints (job_id, claim_id, kind, iteration, manifest, manifest_digest, bytes)
          SELECT job_id, claim_id, 'final', number, jsonb_build_object('objects', jsonb_build_array(
                  jsonb_build_object('name', 'a', 'bytes', 1, 'chunks', jsonb_build_array(
                      jsonb_build_object('digest', encode(sha256(number::text::bytea), 'hex'), 'bytes', 1))))),
-             sha256(number::text::bytea)
+             sha256(number::text::bytea), 1
          FROM checkpoints, generate_series(2, 20000) AS number;
          ANALYZE checkpoints",
     )

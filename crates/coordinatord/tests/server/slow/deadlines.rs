@@ -85,7 +85,7 @@ async fn call_all(connection: &Connection, holding: &Holding<'_>, number: u64, d
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_that_run_out_of_time_at_any_moment_are_done_whole_or_not_at_all() {
-    let server = Server::start_patient(tempfile::tempdir().unwrap(), |_| {});
+    let server = Server::start_patient();
     let connection = server.connection();
     import_pack(&connection).await;
     submit(&connection, 1, GRID).await.unwrap();
