@@ -20,7 +20,6 @@ mod reclaim;
 mod reference;
 mod sharing;
 mod slow;
-mod slow_absences;
 mod stalls;
 mod study;
 mod verify;

@@ -12,7 +12,7 @@ use selffer_tests::{
 };
 use serde_json::Value;
 
-use super::{STUDY_PATIENCE, import_images};
+use crate::{STUDY_PATIENCE, import_images};
 
 /// Leases that are lost soon. A coordinator that starts gives nobody up for a time-to-live.
 const BRIEF: [&str; 4] =
