@@ -18,7 +18,7 @@ use selffer_core::{
     limits::{CANDIDATES_MAX, DISPATCH_SCAN_MS},
     placement::{Candidate, PackRoom, WaitingWorker, assign, below_limits},
 };
-use selffer_storage::{Assignment, NewClaim, Store, StoreError};
+use selffer_storage::{Granted, NewClaim, Store, StoreError};
 use tokio::{
     sync::{Notify, mpsc, oneshot},
     time::Instant,
@@ -27,8 +27,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::outage;
 
-/// Claims committed at a time; commits that come together share one disk flush.
-const CLAIMS_AT_A_TIME: usize = 16;
+/// Claims that one transaction makes.
+const CLAIMS_IN_ONE: usize = 64;
+/// Such transactions at a time.
+const TRANSACTIONS_AT_A_TIME: usize = 4;
 /// Claims that may queue before the dispatcher looks at them.
 const QUEUE_MAX: usize = 1_024;
 /// Rounds of one dispatch, when others take the candidates away.
@@ -47,9 +49,6 @@ pub(crate) struct Wish {
     /// How long it waits.
     pub(crate) wait: Duration,
 }
-
-/// What came of a wish: a job, or none in time.
-pub(crate) type Granted = Result<Option<Assignment>, StoreError>;
 
 /// Reaches the dispatcher. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -175,7 +174,7 @@ async fn dispatch(store: &Store, waiting: &mut Vec<Waiting>) -> Result<(), Store
             return Ok(());
         }
         let now = store.now().await?;
-        if !hand_out(store, waiting, &candidates, &mut taken, now).await {
+        if !hand_out(store, waiting, &candidates, &mut taken, now).await? {
             return Ok(());
         }
     }
@@ -189,24 +188,37 @@ async fn hand_out(
     candidates: &[Candidate],
     taken: &mut HashSet<JobId>,
     now: DateTime<Utc>,
-) -> bool {
+) -> Result<bool, StoreError> {
     let workers: Vec<_> = waiting.iter().map(|waiting| waiting_worker(waiting, now)).collect();
     let assigned = assign(&workers, candidates, now);
     let claims: Vec<_> = assigned
         .iter()
         .map(|pair| (pair.worker, new_claim(&waiting[pair.worker].wish, &candidates[pair.candidate])))
         .collect();
-    let results: Vec<_> = stream::iter(claims)
-        .map(|(index, claim)| {
-            let store = store.clone();
-            async move { (index, claim.claim.job_id, store.claim(&claim).await) }
+    let claimed: Vec<_> = stream::iter(claims.chunks(CLAIMS_IN_ONE).map(<[_]>::to_vec))
+        .map(|some| async move {
+            let (workers, claims): (Vec<usize>, Vec<NewClaim>) = some.into_iter().unzip();
+            let granted = store.claim_each(&claims).await?;
+            let of_each = workers.into_iter().zip(claims).zip(granted);
+            Ok(of_each.map(|((worker, new), granted)| (worker, new.claim.job_id, granted)).collect())
         })
-        .buffer_unordered(CLAIMS_AT_A_TIME)
-        .collect()
+        .buffer_unordered(TRANSACTIONS_AT_A_TIME)
+        .collect::<Vec<Result<Vec<_>, StoreError>>>()
         .await;
+    let (mut results, mut trouble) = (Vec::new(), None);
+    for some in claimed {
+        match some {
+            Ok(some) => results.extend(some),
+            Err(error) => trouble = Some(error),
+        }
+    }
     let tried_something = !results.is_empty();
+    // What was granted is told, whatever became of the others.
     answer(waiting, results, taken);
-    tried_something && !waiting.is_empty()
+    match trouble {
+        Some(error) => Err(error),
+        None => Ok(tried_something && !waiting.is_empty()),
+    }
 }
 
 fn new_claim(wish: &Wish, candidate: &Candidate) -> NewClaim {

@@ -6,7 +6,6 @@
 use std::collections::{HashSet, VecDeque};
 
 use selffer_core::{
-    ids::JobId,
     job::{AttemptOutcome, Effect, Event, Job, JobState, StateKind, Transition, apply},
     retry::RetryPolicy,
 };
@@ -40,7 +39,7 @@ pub(crate) async fn change(
     change_all(connection, policy, vec![loaded], event).await
 }
 
-/// The same for several jobs.
+/// The same for several jobs that hear the same.
 ///
 /// # Errors
 /// As [`change`]; then nothing of it may be committed.
@@ -50,22 +49,34 @@ pub(crate) async fn change_all(
     jobs: Vec<Loaded>,
     event: &Event,
 ) -> Result<Changed, StoreError> {
+    change_each(connection, policy, hearing(jobs, event)).await
+}
+
+/// The same for several jobs, each with what it hears.
+///
+/// # Errors
+/// As [`change`]; then nothing of it may be committed.
+pub(crate) async fn change_each(
+    connection: &mut PgConnection,
+    policy: &RetryPolicy,
+    changes: Vec<(Loaded, Event)>,
+) -> Result<Changed, StoreError> {
     let mut made_ready = HashSet::new();
-    let mut queue = VecDeque::from([(jobs, event.clone())]);
-    while let Some((jobs, event)) = queue.pop_front() {
-        let steps = jobs
+    let mut queue = VecDeque::from([changes]);
+    while let Some(changes) = queue.pop_front() {
+        let steps = changes
             .into_iter()
-            .map(|loaded| Step::decide(policy, loaded, &event))
+            .map(|(loaded, event)| Step::decide(policy, loaded, event))
             .collect::<Result<Vec<_>, _>>()?;
         let changes: Vec<(&Loaded, &Job)> =
             steps.iter().filter(|s| s.is_change()).map(|s| (&s.loaded, &s.transition.job)).collect();
         persist::persist(connection, &changes).await?;
-        record(connection, &steps, &event).await?;
-        queue.extend(steps.iter().filter_map(Step::came_back_to).map(|(one, event)| (vec![one], event)));
-        if event != Event::SourceSucceeded {
-            let written = steps.iter().filter(|s| s.is_change() && s.came_back_to().is_none());
-            queue.extend(sources::news(connection, written.map(Step::after).collect()).await?);
-        }
+        record(connection, &steps).await?;
+        open_attempts(connection, &steps).await?;
+        queue.extend(steps.iter().filter_map(Step::came_back_to).map(|change| vec![change]));
+        let written = steps.iter().filter(|s| s.is_news() && s.came_back_to().is_none());
+        let news = sources::news(connection, written.map(Step::after).collect()).await?;
+        queue.extend(news.into_iter().map(|(jobs, event)| hearing(jobs, &event)));
         for step in &steps {
             if step.makes_ready() {
                 made_ready.insert(step.loaded.job_id);
@@ -80,21 +91,31 @@ pub(crate) async fn change_all(
     Ok(Changed { made_ready: made_ready.len() as u32 })
 }
 
+fn hearing(jobs: Vec<Loaded>, event: &Event) -> Vec<(Loaded, Event)> {
+    jobs.into_iter().map(|loaded| (loaded, event.clone())).collect()
+}
+
 /// One job's part of a change.
 struct Step {
     loaded: Loaded,
+    event: Event,
     transition: Transition,
 }
 
 impl Step {
-    fn decide(policy: &RetryPolicy, loaded: Loaded, event: &Event) -> Result<Self, StoreError> {
-        let transition = apply(policy, &loaded.job, event, loaded.now)
+    fn decide(policy: &RetryPolicy, loaded: Loaded, event: Event) -> Result<Self, StoreError> {
+        let transition = apply(policy, &loaded.job, &event, loaded.now)
             .map_err(|error| StoreError::refused(loaded.job_id, error))?;
-        Ok(Self { loaded, transition })
+        Ok(Self { loaded, event, transition })
     }
 
     fn is_change(&self) -> bool {
         self.loaded.job != self.transition.job
+    }
+
+    // Whether it may not fit its source's state any more.
+    fn is_news(&self) -> bool {
+        self.is_change() && self.event != Event::SourceSucceeded
     }
 
     fn makes_ready(&self) -> bool {
@@ -130,13 +151,11 @@ async fn carry_out(
     connection: &mut PgConnection,
     step: &Step,
     effect: &Effect,
-) -> Result<Option<(Vec<Loaded>, Event)>, StoreError> {
+) -> Result<Option<Vec<(Loaded, Event)>>, StoreError> {
     let source = step.loaded.job_id;
     let (which, event) = match effect {
-        Effect::OpenAttempt => {
-            open_attempt(connection, source, &step.transition.job).await?;
-            return Ok(None);
-        }
+        // All together, before.
+        Effect::OpenAttempt => return Ok(None),
         Effect::CloseAttempt { outcome, message } => {
             close_attempt(connection, step, *outcome, message.as_deref()).await?;
             return Ok(None);
@@ -152,30 +171,44 @@ async fn carry_out(
         return Ok(None);
     }
     let dependants = jobs::lock_dependants(connection, source, which).await?;
-    Ok((!dependants.is_empty()).then_some((dependants, event)))
+    Ok((!dependants.is_empty()).then(|| hearing(dependants, &event)))
 }
 
-async fn open_attempt(connection: &mut PgConnection, job_id: JobId, job: &Job) -> Result<(), StoreError> {
-    let Some(lease) = job.state.lease() else {
-        let problem = format!("job {job_id} opens an attempt without a lease");
-        return Err(StoreError::Corrupt { what: "a transition", problem });
-    };
+async fn open_attempts(connection: &mut PgConnection, steps: &[Step]) -> Result<(), StoreError> {
+    let opens = |step: &&Step| step.transition.effects.contains(&Effect::OpenAttempt);
+    let (mut claim_ids, mut job_ids, mut attempts) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut session_ids, mut workers) = (Vec::new(), Vec::new());
+    for step in steps.iter().filter(opens) {
+        let (job_id, job) = (step.loaded.job_id, &step.transition.job);
+        let Some(lease) = job.state.lease() else {
+            let problem = format!("job {job_id} opens an attempt without a lease");
+            return Err(StoreError::Corrupt { what: "a transition", problem });
+        };
+        claim_ids.push(lease.claim_id.0.to_vec());
+        job_ids.push(job_id.0);
+        attempts.push(to_i32("attempt", job.attempt.0)?);
+        session_ids.push(lease.session_id.0);
+        workers.push(lease.worker.clone());
+    }
+    if claim_ids.is_empty() {
+        return Ok(());
+    }
     let opened = sqlx::query!(
         r#"INSERT INTO attempts (claim_id, job_id, attempt, session_id, worker, device_kind)
-           SELECT $1, $2, $3, session_id, worker, device_kind
-           FROM workers
-           WHERE session_id = $4
-             AND worker = $5"#,
-        &lease.claim_id.0[..],
-        job_id.0,
-        to_i32("attempt", job.attempt.0)?,
-        lease.session_id.0,
-        lease.worker,
+           SELECT new.claim_id, new.job_id, new.attempt, w.session_id, w.worker, w.device_kind
+           FROM UNNEST($1::bytea[], $2::uuid[], $3::integer[], $4::uuid[], $5::text[])
+               AS new (claim_id, job_id, attempt, session_id, worker)
+           JOIN workers w ON w.session_id = new.session_id AND w.worker = new.worker"#,
+        &claim_ids,
+        &job_ids,
+        &attempts,
+        &session_ids,
+        &workers,
     );
-    match opened.execute(connection).await?.rows_affected() {
-        1 => Ok(()),
-        _ => Err(StoreError::NotFound { what: "worker of this session", name: lease.worker.clone() }),
+    if opened.execute(connection).await?.rows_affected() == claim_ids.len() as u64 {
+        return Ok(());
     }
+    Err(StoreError::NotFound { what: "worker of this session", name: workers.join(", ") })
 }
 
 async fn close_attempt(
@@ -214,27 +247,28 @@ async fn close_attempt(
 }
 
 /// Notes for people what happened; one row for each job that changed.
-async fn record(connection: &mut PgConnection, steps: &[Step], event: &Event) -> Result<(), StoreError> {
+async fn record(connection: &mut PgConnection, steps: &[Step]) -> Result<(), StoreError> {
     let changed = || steps.iter().filter(|step| step.is_change());
     let job_ids: Vec<Uuid> = changed().map(|step| step.loaded.job_id.0).collect();
     if job_ids.is_empty() {
         return Ok(());
     }
-    let details: Vec<String> = changed().map(|step| detail(step, event)).collect();
+    let (whats, details): (Vec<String>, Vec<String>) =
+        changed().map(|step| (step.event.name().to_owned(), detail(step))).unzip();
     sqlx::query!(
         r#"INSERT INTO events (job_id, at, what, detail)
-           SELECT job_id, clock_timestamp(), $3, detail
-           FROM UNNEST($1::uuid[], $2::text[]) AS new (job_id, detail)"#,
+           SELECT job_id, clock_timestamp(), what, detail
+           FROM UNNEST($1::uuid[], $2::text[], $3::text[]) AS new (job_id, what, detail)"#,
         &job_ids,
+        &whats,
         &details,
-        event.name(),
     )
     .execute(connection)
     .await?;
     Ok(())
 }
 
-fn detail(step: &Step, event: &Event) -> String {
+fn detail(step: &Step) -> String {
     let before = step.loaded.job.state.lease().map(|lease| lease.worker.as_str()).unwrap_or_default();
     let now = match &step.transition.job.state {
         JobState::Leased { lease, .. } => format!("leased to {}", lease.worker),
@@ -246,7 +280,7 @@ fn detail(step: &Step, event: &Event) -> String {
         JobState::Failed { failure } => format!("failed: {}", failure.message),
         state => state.kind().to_string(),
     };
-    match event {
+    match &step.event {
         Event::AttemptFailed { failure, .. } => {
             format!("{before}: {}: {}; now {now}", failure.class, failure.message)
         }

@@ -3,6 +3,8 @@
 //! Rows are written only by [`crate::persist`]. The order in which rows are locked is
 //! everywhere the same: sources before the networks copied from them, each by their keys.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use selffer_core::{
     ids::{AttemptNumber, JobId, SessionId},
@@ -129,6 +131,26 @@ pub(crate) async fn read(connection: &mut PgConnection, job_id: JobId) -> Result
         job_id.0,
     );
     row.fetch_optional(connection).await?.map(JobRow::load).transpose()
+}
+
+/// The same for several; those that are not there are left out.
+pub(crate) async fn read_all(
+    connection: &mut PgConnection,
+    job_ids: &[Uuid],
+) -> Result<HashMap<JobId, Loaded>, StoreError> {
+    let rows = sqlx::query_as!(
+        JobRow,
+        r#"SELECT job_id, state, state_since, attempt, budgets AS "budgets: Json<Budgets>",
+               not_before, claim_id, session_id, worker, hold AS "hold: Json<HoldReason>",
+               failure AS "failure: Json<Failure>", is_source, interest,
+               withdrawn_at IS NOT NULL AS "withdrawn!",
+               hold_asked AS "hold_asked: Json<HoldReason>", clock_timestamp() AS "now!"
+           FROM jobs
+           WHERE job_id = ANY($1)"#,
+        job_ids,
+    );
+    let rows = rows.fetch_all(connection).await?.into_iter();
+    rows.map(|row| row.load().map(|loaded| (loaded.job_id, loaded))).collect()
 }
 
 /// Reads a job and keeps others from changing it until the transaction ends. A key-share

@@ -23,6 +23,7 @@ mod error;
 mod heartbeats;
 mod imports;
 mod jobs;
+mod leases;
 mod logs;
 mod metrics;
 mod notices;
@@ -45,7 +46,7 @@ pub use sqlx::postgres::PgConnectOptions;
 pub use acts::{
     Act, Acted, Deadline, Deleted, Deleting, Drain, Fate, Mode, OtherStudy, SetAside, WorkersActed,
 };
-pub use attempts::{Assignment, Completed, NewClaim};
+pub use attempts::Completed;
 pub use audit::Violation;
 pub use belonging::Belonging;
 pub use checkpoints::{CheckpointKind, CheckpointRow, CheckpointState, NewCheckpoint};
@@ -56,6 +57,7 @@ pub use election::Term;
 pub use error::StoreError;
 pub use heartbeats::{HeartbeatAnswer, InventoryItem, JobVerdict, Verdict};
 pub use imports::{ImportRow, PackRow, WeightsRow};
+pub use leases::{Assignment, Granted, NewClaim};
 pub use logs::LogPart;
 pub use notices::Notices;
 pub use private_server::{PrivateServer, PrivateServerError, ServerConfig};

@@ -150,6 +150,20 @@ impl Store {
         Ok(count.fetch_one(&self.main).await? as u32)
     }
 
+    /// Connections of programs to the database, whoever's they are.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn connections(&self) -> Result<u32, StoreError> {
+        let count = sqlx::query_scalar!(
+            r#"SELECT COUNT(*) AS "count!"
+               FROM pg_stat_activity
+               WHERE datname = current_database()
+                 AND backend_type = 'client backend'"#
+        );
+        Ok(count.fetch_one(&self.main).await? as u32)
+    }
+
     /// Closes all connections, after the calls under way.
     pub async fn close(&self) {
         self.listeners.close().await;

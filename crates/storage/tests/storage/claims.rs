@@ -84,6 +84,45 @@ async fn a_repeated_claim_gets_the_same_lease() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_claims_made_together_each_gets_its_own_answer() {
+    let db = Db::fresh().await;
+    db.submit_yaml(&bases("many", 3)).await;
+    let (one, other, gone) = (db.session("node1").await, db.session("node2").await, SessionId(uuid()));
+    let jobs = db.candidates(6).await.unwrap();
+    let new = |job: usize, session_id, node: &str| {
+        let claim = Claim { job_id: jobs[job].job_id, claim_id: claim_id() };
+        NewClaim { claim, session_id, worker: format!("{node}/cpu0") }
+    };
+    let taken = new(0, other, "node2");
+    db.claim(&taken).await.unwrap().unwrap();
+
+    let claims = [new(1, one, "node1"), new(0, one, "node1"), new(2, gone, "node3"), new(3, other, "node2")];
+    let granted = db.claim_each(&claims).await.unwrap();
+
+    assert_eq!(granted[0].as_ref().unwrap().as_ref().unwrap().claim, claims[0].claim);
+    assert!(granted[1].as_ref().unwrap().is_none(), "it has another's");
+    assert!(matches!(&granted[2], Err(StoreError::SessionEnded { session_id }) if *session_id == gone));
+    assert_eq!(granted[3].as_ref().unwrap().as_ref().unwrap().claim, claims[3].claim);
+
+    // A repeated claim id, and a worker that is none of its session's, are in nobody's way.
+    let again = Claim { claim_id: taken.claim.claim_id, ..new(4, other, "node2").claim };
+    let claims = [
+        new(2, one, "node1"),
+        NewClaim { claim: again, ..taken.clone() },
+        new(4, one, "nobody"),
+        new(5, other, "node2"),
+    ];
+    let granted = db.claim_each(&claims).await.unwrap();
+
+    assert_eq!(granted[0].as_ref().unwrap().as_ref().unwrap().claim, claims[0].claim);
+    assert_eq!(granted[1].as_ref().unwrap().as_ref().unwrap().claim, taken.claim, "what it got before");
+    assert!(matches!(&granted[2], Err(StoreError::NotFound { .. })), "{:?}", granted[2]);
+    assert_eq!(granted[3].as_ref().unwrap().as_ref().unwrap().claim, claims[3].claim);
+    assert_eq!(db.states().await, "ready 1, leased 5");
+    db.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sources_come_first_and_then_the_longest() {
     let db = Db::fresh().await;
     db.submit_yaml(TRANSFER).await;
