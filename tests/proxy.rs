@@ -55,7 +55,13 @@ pub struct Proxy {
     _runtime: Runtime,
     address: SocketAddr,
     fault: watch::Sender<Fault>,
-    connections: Arc<AtomicU64>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    connections: AtomicU64,
+    bytes_to_server: AtomicU64,
 }
 
 /// Which way bytes go.
@@ -82,9 +88,9 @@ impl Proxy {
             TcpListener::from_std(listener).expect("a socket of ours")
         };
         let (fault, seen) = watch::channel(Fault::None);
-        let connections = Arc::new(AtomicU64::new(0));
-        runtime.spawn(accept(listener, server, seen, Arc::clone(&connections)));
-        Self { _runtime: runtime, address, fault, connections }
+        let counts = Arc::new(Counts::default());
+        runtime.spawn(accept(listener, server, seen, Arc::clone(&counts)));
+        Self { _runtime: runtime, address, fault, counts }
     }
 
     /// Where to connect instead.
@@ -101,7 +107,13 @@ impl Proxy {
     /// Connections that were ever made through it.
     #[must_use]
     pub fn connections(&self) -> u64 {
-        self.connections.load(Ordering::Relaxed)
+        self.counts.connections.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that ever went to the server.
+    #[must_use]
+    pub fn bytes_to_server(&self) -> u64 {
+        self.counts.bytes_to_server.load(Ordering::Relaxed)
     }
 }
 
@@ -109,29 +121,35 @@ async fn accept(
     listener: TcpListener,
     server: SocketAddr,
     fault: watch::Receiver<Fault>,
-    connections: Arc<AtomicU64>,
+    counts: Arc<Counts>,
 ) {
     while let Ok((client, _)) = listener.accept().await {
-        connections.fetch_add(1, Ordering::Relaxed);
+        counts.connections.fetch_add(1, Ordering::Relaxed);
         if *fault.borrow() == Fault::Refuse {
             continue;
         }
-        tokio::spawn(carry(client, server, fault.clone()));
+        tokio::spawn(carry(client, server, fault.clone(), Arc::clone(&counts)));
     }
 }
 
-async fn carry(client: TcpStream, server: SocketAddr, fault: watch::Receiver<Fault>) {
+async fn carry(client: TcpStream, server: SocketAddr, fault: watch::Receiver<Fault>, counts: Arc<Counts>) {
     let Ok(server) = TcpStream::connect(server).await else { return };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
     // Whichever way ends first, the connection is over: both halves are dropped.
     tokio::select! {
-        () = pass(Way::ToServer, from_client, to_server, fault.clone()) => {}
-        () = pass(Way::ToClient, from_server, to_client, fault) => {}
+        () = pass(Way::ToServer, from_client, to_server, fault.clone(), &counts) => {}
+        () = pass(Way::ToClient, from_server, to_client, fault, &counts) => {}
     }
 }
 
-async fn pass(way: Way, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut fault: watch::Receiver<Fault>) {
+async fn pass(
+    way: Way,
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut fault: watch::Receiver<Fault>,
+    counts: &Counts,
+) {
     let mut piece = vec![0; PIECE_BYTES];
     let mut passed = 0_u64;
     loop {
@@ -163,6 +181,9 @@ async fn pass(way: Way, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut fau
             return;
         }
         passed += bytes as u64;
+        if way == Way::ToServer {
+            counts.bytes_to_server.fetch_add(bytes as u64, Ordering::Relaxed);
+        }
         if matches!(now, Fault::HangUpAfter(most) if way == Way::ToServer && passed >= most) {
             return;
         }

@@ -5,8 +5,12 @@
 
 use std::{
     collections::BTreeSet,
+    future::ready,
     path::Path,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -21,7 +25,10 @@ use selffer_proto::{
     convert::{self, ConvertError},
     v1::{self, CheckpointKind, put_checkpoint_chunk_request::Frame},
 };
-use tokio::task::{JoinError, spawn_blocking};
+use tokio::{
+    sync::Semaphore,
+    task::{JoinError, spawn_blocking},
+};
 use tonic::{Code, Status};
 use tracing::{debug, info};
 
@@ -35,7 +42,8 @@ use crate::{
 
 /// How long one chunk may take.
 const CHUNK_WITHIN: Duration = Duration::from_secs(120);
-/// Chunks sent at once.
+/// Chunks under way at once: one on the wire, so that a connection that breaks costs one chunk
+/// at most; the others are being read, or wait until the store has them on its disk.
 const CHUNKS_AT_ONCE: usize = 4;
 /// How often the store may say at publishing that something is missing after all.
 const BEGIN_TRIES_MAX: u32 = 3;
@@ -78,7 +86,8 @@ pub async fn publish(
     let (folder, files) = (saved.folder.clone(), saved.files.clone());
     let manifest = spawn_blocking(move || cut_folder(&folder, &files)).await??;
     let sent = AtomicU64::new(0);
-    let upload = Upload { session, lease, kind, saved, manifest: &manifest, sent: &sent };
+    let wire = Arc::new(Semaphore::new(1));
+    let upload = Upload { session, lease, kind, saved, manifest: &manifest, wire: &wire, sent: &sent };
     let mut tries = 1;
     loop {
         match upload.run().await {
@@ -111,6 +120,8 @@ struct Upload<'a> {
     kind: CheckpointKind,
     saved: &'a Saved,
     manifest: &'a Manifest,
+    /// Held by the one whose bytes are being sent.
+    wire: &'a Arc<Semaphore>,
     /// Bytes of chunks that went over the wire, each as often as it arrived.
     sent: &'a AtomicU64,
 }
@@ -178,7 +189,10 @@ impl Upload<'_> {
         let chunk = &object.chunks[index];
         self.session.until_trusted().await;
         patiently_within(CHUNK_WITHIN, "PutChunk", || async {
-            let frames = stream::iter(self.frames(id, chunk, &bytes));
+            let turn = Arc::clone(self.wire).acquire_owned().await;
+            // The turn ends with the last frame, before the answer.
+            let frames = stream::iter(self.frames(id, chunk, &bytes))
+                .chain(stream::once(async { drop(turn) }).filter_map(|()| ready(None)));
             self.settle(self.session.checkpoints().put_chunk(frames).await)
         })
         .await??;
