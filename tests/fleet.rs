@@ -39,6 +39,8 @@ pub struct Fleet {
     place: Option<Place>,
     /// What every worker that is started from now on is told beyond name and folder.
     pub worker_arguments: Vec<String>,
+    /// Told to each worker that starts from now on, in its environment.
+    pub worker_environment: Vec<(String, String)>,
     /// The coordinator, once it was started.
     pub coordinator: Option<Process>,
     /// The workers, in the order in which they were started.
@@ -83,6 +85,7 @@ impl Fleet {
             environment: environment.unwrap_or_default(),
             place,
             worker_arguments: Vec::new(),
+            worker_environment: Vec::new(),
             coordinator: None,
             workers: Vec::new(),
         };
@@ -139,7 +142,8 @@ impl Fleet {
         command
             .args(["--cpu", "--threads", &threads.to_string(), "--name", name, "--scratch-dir"])
             .arg(self.scratch_folder(name))
-            .args(&self.worker_arguments);
+            .args(&self.worker_arguments)
+            .envs(self.worker_environment.iter().cloned());
         let process = Process::start(command, self.path(&format!("{name}.log")));
         self.workers.push(process);
         self.workers.last_mut().expect("just pushed")

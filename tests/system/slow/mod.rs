@@ -1,6 +1,9 @@
 //! What takes long: run by `make chaos`, not by `make test`.
 
 mod absences;
+mod clocks;
+mod cut_uploads;
 mod failover;
 mod partitions;
 mod rollback;
+mod soak;
