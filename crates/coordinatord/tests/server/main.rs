@@ -14,6 +14,7 @@ mod check;
 mod checkpoints;
 mod cuts;
 mod dashboard;
+mod deadlocks;
 mod deletion;
 mod external;
 mod flow;
