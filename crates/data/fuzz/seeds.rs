@@ -8,14 +8,38 @@
 
 use std::{env, fs, path::Path, process};
 
+use prost::Message as _;
 use selffer_core::pack::Encoding;
 use selffer_data::fuzzing;
 use selffer_data_fuzz::{VALIDATION_MAP, idx, jpeg, png, training_archive};
+use selffer_proto::v1;
 
 libfuzzer_sys::fuzz_target!(
     init: write_seeds(),
     |_bytes: &[u8]| {}
 );
+
+const NETWORK: &str = "\
+network: two-layers
+side: 28
+layers:
+  - name: conv1
+    operators:
+      - convolution: {outputs: 8, kernel: 5, stride: 1, pad: 2, groups: 1, weight_deviation: 0.01, bias: 0}
+      - relu
+      - max_pool: {kernel: 3, stride: 2}
+      - local_response_norm: {size: 5, alpha: 0.0001, beta: 0.75, k: 1}
+      - dropout
+  - name: fc2
+    operators:
+      - linear: {outputs: recipe}
+";
+
+fn heartbeat() -> Vec<u8> {
+    let claim = v1::JobClaim { job_id: "1".into(), claim_id: vec![2; 16] };
+    let item = v1::Inventory { claim: Some(claim), iteration: 7, ..Default::default() };
+    v1::HeartbeatRequest { session_id: "session".into(), inventory: vec![item] }.encode_to_vec()
+}
 
 fn write_seeds() {
     let given = |key| env::var_os(key).expect("deploy/dev/fuzz says where");
@@ -24,7 +48,8 @@ fn write_seeds() {
     let (pixels, jpegs) = (fuzzing::shard(Encoding::Pixels), fuzzing::shard(Encoding::Jpeg { quality: 90 }));
     let (manifest, archive) = (fuzzing::manifest(), training_archive());
     let (picture, other, row) = (jpeg(9, 7), png(5, 6), png(1024, 1));
-    let written: [(&str, &[u8]); 12] = [
+    let (network, heartbeat) = (NETWORK.as_bytes(), heartbeat());
+    let written: [(&str, &[u8]); 14] = [
         ("picture", &picture),
         ("picture", &other),
         ("idx", &images),
@@ -37,9 +62,16 @@ fn write_seeds() {
         ("shard", &pixels),
         ("jpeg_shard", &jpegs),
         ("weights", &pixels),
+        ("network", network),
+        ("messages", &heartbeat),
     ];
     for (index, (target, bytes)) in written.into_iter().enumerate() {
         put(&Path::new(&folder).join(target), &format!("seed-{index}"), bytes);
+    }
+    let grids = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../examples/grids");
+    for entry in fs::read_dir(grids).expect("the example grids are there").flatten() {
+        let grid = fs::read(entry.path()).expect("a grid is read");
+        put(&Path::new(&folder).join("grid"), &entry.file_name().to_string_lossy(), &grid);
     }
     for entry in fs::read_dir(examples).expect("the examples are there").flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
