@@ -297,6 +297,34 @@ fn tests_wait_for_conditions_and_never_sleep_for_luck() {
     report(&problems);
 }
 
+/// Faults of docs/reliability.md.
+const FAULTS: usize = 66;
+
+#[test]
+fn every_fault_of_the_reliability_page_names_tests_that_exist() {
+    let page = read(Path::new("docs/reliability.md"));
+    let code: Vec<String> = files(".rs").iter().map(|file| read(file)).collect();
+    let exists = |test: &str| code.iter().any(|text| text.contains(&format!("fn {test}(")));
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .map(|line| line.split('|').map(str::trim).collect::<Vec<_>>())
+        .filter(|cells| cells.len() > 4 && cells[1].parse::<usize>().is_ok())
+        .collect();
+    let numbers: Vec<usize> = rows.iter().map(|cells| cells[1].parse().unwrap()).collect();
+    assert_eq!(numbers, (1..=FAULTS).collect::<Vec<_>>(), "each fault has one row, in order");
+    let mut problems = Vec::new();
+    for cells in rows {
+        let (number, shown_by) = (cells[1], cells[4]);
+        let named: Vec<&str> = shown_by.split('`').skip(1).step_by(2).collect();
+        if named.is_empty() && !shown_by.starts_with("due with ") {
+            problems.push(format!("fault {number}: no test"));
+        }
+        let missing = named.into_iter().filter(|test| !exists(test));
+        problems.extend(missing.map(|test| format!("fault {number}: there is no test {test}")));
+    }
+    report(&problems);
+}
+
 #[test]
 fn unsafe_blocks_say_why_they_are_sound() {
     let mut problems = Vec::new();
