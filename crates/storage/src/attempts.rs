@@ -113,8 +113,7 @@ impl Store {
         let Some(loaded) = lock_unless_ended_as(&mut tx, holder, "succeeded").await? else {
             return Ok(Completed::default());
         };
-        checkpoints::check_final(&mut tx, claim, checkpoint_id).await?;
-        results::insert(&mut tx, claim.job_id, loaded.job.attempt, checkpoint_id, result).await?;
+        results::insert(&mut tx, claim, loaded.job.attempt, checkpoint_id, result).await?;
         let event = Event::Completed { claim_id: claim.claim_id };
         let Changed { made_ready } = changes::change(&mut tx, &self.policy, loaded, &event).await?;
         let dropped = checkpoints::drop_unneeded(&mut tx, claim.job_id).await?;

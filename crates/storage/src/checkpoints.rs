@@ -317,28 +317,6 @@ async fn find(
     row.fetch_optional(connection).await?.map(StoredCheckpoint::read).transpose()
 }
 
-/// Checks that this is the claim's own, published, final checkpoint.
-pub(crate) async fn check_final(
-    connection: &mut PgConnection,
-    claim: Claim,
-    checkpoint_id: CheckpointId,
-) -> Result<(), StoreError> {
-    let found = sqlx::query_scalar!(
-        r#"SELECT 1 AS "found!"
-           FROM checkpoints
-           WHERE checkpoint_id = $1
-             AND claim_id = $2
-             AND kind = 'final'
-             AND state = 'published'"#,
-        checkpoint_id.0,
-        &claim.claim_id.0[..],
-    );
-    match found.fetch_optional(connection).await? {
-        Some(_) => Ok(()),
-        None => Err(StoreError::NotPublished { checkpoint_id }),
-    }
-}
-
 /// Deletes published intermediate rows but the newest, and of the others the furthest. These are
 /// the newest two, unless a training could not go on and started over: what it publishes stays,
 /// and so does how far the job had been.

@@ -77,6 +77,9 @@ impl Store {
     // The newest result, also of a source that is trained again meanwhile: it was the one
     // copied from, and its successor has the same bits.
     async fn origin_of(&self, job_id: JobId, spec: &JobSpec) -> Result<Origin, StoreError> {
+        if spec.treatment.layers_copied == 0 {
+            return Ok(Origin::default());
+        }
         if let Some(imported) = spec.imported {
             return self.imported(imported.weights).await;
         }

@@ -10,26 +10,35 @@ use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use crate::{
-    Store, StoreError,
+    Claim, Store, StoreError,
     convert::{digest, from_i32, from_i64, to_i32, to_i64},
 };
 
-/// Stores a result. The attempt's row must exist; the job's may not point to it yet.
+/// Stores a result, with the claim's published final checkpoint. The attempt's row must exist;
+/// the job's may not point to it yet.
+///
+/// # Errors
+/// [`StoreError::NotPublished`] if the checkpoint is another one.
 pub(crate) async fn insert(
     connection: &mut PgConnection,
-    job_id: JobId,
+    claim: Claim,
     attempt: AttemptNumber,
     checkpoint_id: CheckpointId,
     result: &JobResult,
 ) -> Result<(), StoreError> {
-    sqlx::query!(
+    let inserted = sqlx::query!(
         r#"INSERT INTO results (job_id, attempt, checkpoint_id, committed_at, test_images,
                test_top1_correct, test_top5_correct, test_loss, tests, top1_best10, correct_bits,
                weights_digest, layer_digests, copied_layers_unchanged, stuck_at_chance, training_s,
                testing_s, waiting_s, device_kind)
-           VALUES ($1, $2, $3, clock_timestamp(), $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
-               $16, $17, $18)"#,
-        job_id.0,
+           SELECT $1, $2, checkpoint_id, clock_timestamp(), $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+               $14, $15, $16, $17, $18
+           FROM checkpoints
+           WHERE checkpoint_id = $3
+             AND claim_id = $19
+             AND kind = 'final'
+             AND state = 'published'"#,
+        claim.job_id.0,
         to_i32("attempt", attempt.0)?,
         checkpoint_id.0,
         to_i64("test images", result.test.images)?,
@@ -47,10 +56,12 @@ pub(crate) async fn insert(
         result.testing_s,
         result.waiting_s,
         result.device_kind,
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
+        &claim.claim_id.0[..],
+    );
+    match inserted.execute(connection).await?.rows_affected() {
+        0 => Err(StoreError::NotPublished { checkpoint_id }),
+        _ => Ok(()),
+    }
 }
 
 /// A result as stored.
