@@ -10,15 +10,15 @@ use crate::{
     worker::Holding,
 };
 
-/// Every third write, of whatever table, is broken off, in turn for either reason. Sequences
-/// are not rolled back, so whoever tries again gets further.
+/// One write in twelve or so, of whatever table, is broken off, in turn for either reason.
+/// Sequences are not rolled back, so whoever tries again has another chance.
 const BREAK_OFF: &str = "
 CREATE SEQUENCE writes;
 CREATE FUNCTION break_off() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE number bigint := nextval('writes');
 BEGIN
-    IF number % 6 = 0 THEN RAISE 'deadlock detected' USING ERRCODE = '40P01'; END IF;
-    IF number % 6 = 3 THEN RAISE 'could not serialize access' USING ERRCODE = '40001'; END IF;
+    IF hashint8(number) % 24 = 0 THEN RAISE 'deadlock detected' USING ERRCODE = '40P01'; END IF;
+    IF hashint8(number) % 24 = 12 THEN RAISE 'could not serialize access' USING ERRCODE = '40001'; END IF;
     RETURN NULL;
 END $$;
 DO $$
