@@ -8,6 +8,8 @@
 //!   submitting 100,000 costs
 //! - heartbeats of 10,000 sessions, each with a running job: the share of one core
 //! - trivial: real workers, whose trainers train one iteration
+//! - restart: a coordinator that is killed and started again under load
+//! - silence: a worker that is killed, with the times that a coordinator has unless told otherwise
 //!
 //! `bench-queue GRAPHILE [PART ...]`, where GRAPHILE is the folder of `graphile.mjs` and of what it
 //! needs; `bench/queue/run` makes it. Prints one JSON object, and ends with an error where a part is
@@ -24,6 +26,8 @@ mod beats;
 mod cycles;
 mod drill;
 mod graphile;
+mod restart;
+mod silence;
 mod trivial;
 mod usage;
 
@@ -40,7 +44,7 @@ struct Found {
 /// Anything that ends the measurement.
 type Trouble = Box<dyn Error + Send + Sync>;
 
-const PARTS: [&str; 4] = ["cycles", "backlog", "heartbeats", "trivial"];
+const PARTS: [&str; 6] = ["cycles", "backlog", "heartbeats", "trivial", "restart", "silence"];
 
 #[tokio::main]
 async fn main() -> Result<(), Trouble> {
@@ -56,6 +60,8 @@ async fn main() -> Result<(), Trouble> {
             "backlog" => backlog::measure().await?,
             "heartbeats" => beats::measure().await?,
             "trivial" => tokio::task::block_in_place(trivial::measure)?,
+            "restart" => restart::measure().await?,
+            "silence" => tokio::task::block_in_place(silence::measure)?,
             other => return Err(format!("unknown part {other:?}; known are {}", PARTS.join(", ")).into()),
         };
         found.insert(part.clone(), one);

@@ -39,7 +39,7 @@ fn wait_for_all(fleet: &Fleet) {
 
 /// Chunks that lie in the store now.
 fn stored(fleet: &Fleet) -> usize {
-    let gc = fleet.jobctl_json(&["gc", "--dry-run", "-o", "json"]);
+    let gc = fleet.jobctl_json(&["gc", "--dry-run"]);
     gc["stored"]["chunks"].as_u64().unwrap() as usize
 }
 
@@ -59,7 +59,7 @@ fn a_fleet_on_a_bucket_trains_verifies_deletes_and_frees_as_on_a_folder() {
     assert!(!fleet.data_folder().join("store/cas").exists(), "nothing lies in the data folder");
     // Read back: by a worker that copied from it, by a check, and to compare layers.
     let copy = "copies:random-0/A3B";
-    let verified = fleet.jobctl_json(&["checkpoint", "verify", copy, "-o", "json"]);
+    let verified = fleet.jobctl_json(&["checkpoint", "verify", copy]);
     assert_eq!(verified["schema"], "selffer.verify/v1");
     let log = fleet.printed(Victim::Coordinator);
     assert!(!log.contains("this-is-a-secret") && log.contains("s3://selffer-"), "{log}");
@@ -69,7 +69,7 @@ fn a_fleet_on_a_bucket_trains_verifies_deletes_and_frees_as_on_a_folder() {
 
     // One trained network goes, and with it what only it had.
     let before = stored(&fleet);
-    let deleted = fleet.jobctl_json(&["delete", copy, "--yes", "-o", "json"]);
+    let deleted = fleet.jobctl_json(&["delete", copy, "--yes"]);
     assert_eq!((&deleted["deleted"], &deleted["networks"]), (&true.into(), &1.into()), "{deleted}");
     wait::until("its chunks to go", PATIENCE, || {
         let _ = fleet.jobctl_ok(&["gc"]);
@@ -144,7 +144,7 @@ mod slow {
         server.go_on();
 
         wait_for_all(&fleet);
-        let shown = fleet.jobctl_json(&["show", "copies:random-0/A3B", "-o", "json"]);
+        let shown = fleet.jobctl_json(&["show", "copies:random-0/A3B"]);
         assert_eq!(shown["attempts"].as_array().map(Vec::len), Some(1), "{}", shown["attempts"]);
         assert_invariants(&mut fleet);
     }
