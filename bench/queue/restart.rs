@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use selffer_proto::{client::Connection, v1};
 use selffer_tests::{fleet::Fleet, invariants::with_store, schedule::Victim, wait};
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -59,7 +60,8 @@ pub(crate) async fn measure() -> Result<Found, Trouble> {
     }
 
     let times = times.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let (missing, broken) = tokio::task::block_in_place(|| missing(&fleet, times.len()));
+    let missing = times.len().saturating_sub(succeeded(&connection).await?);
+    let broken = tokio::task::block_in_place(|| broken(&fleet));
     let before = rates(&times, began, died);
     let after = rates(&times, died, died + WATCHED);
     let full = median(&before);
@@ -98,12 +100,16 @@ async fn work_on(drill: Drill, times: Times, enough: Arc<AtomicBool>) {
     }
 }
 
-/// Completions that were acknowledged and are not there, and promises that are broken.
-fn missing(fleet: &Fleet, acknowledged: usize) -> (usize, usize) {
-    let succeeded = fleet.jobctl_json(&["show", "restart"])["study"]["counts"]["succeeded"].as_u64();
-    let broken =
-        with_store(fleet, async |store, _| store.violations().await.map_or(1, |broken| broken.len()));
-    (acknowledged.saturating_sub(succeeded.unwrap_or(0) as usize), broken)
+async fn succeeded(connection: &Connection) -> Result<usize, Trouble> {
+    let request = v1::GetStudyRequest { study: "restart".into() };
+    let study = connection.studies().get_study(request).await?.into_inner().study.ok_or("no study")?;
+    let counts = study.counts.iter().filter(|count| count.state() == v1::JobState::Succeeded);
+    Ok(counts.map(|count| count.jobs as usize).sum())
+}
+
+/// Promises that are broken.
+fn broken(fleet: &Fleet) -> usize {
+    with_store(fleet, async |store, _| store.violations().await.map_or(1, |broken| broken.len()))
 }
 
 /// Completions a second, in pieces of time.
