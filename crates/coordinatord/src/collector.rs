@@ -11,7 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{
+    StreamExt, TryStreamExt,
+    stream::{self, TryChunksError},
+};
 use selffer_artifacts::ArtifactError;
 use selffer_core::{artifact::Chunk, election::Duty, ids::Digest, limits::LEADER_TERM_S};
 use selffer_storage::{Collection, Store, StoreError};
@@ -178,17 +181,8 @@ fn note(trouble: &Trouble) {
 pub(crate) async fn find_unknown(coordinator: &Coordinator, listing: Listing) -> Result<Unknown, Trouble> {
     let store = &coordinator.store;
     let mut found = Unknown::default();
-    let mut stored = std::pin::pin!(coordinator.chunks.stored());
-    loop {
-        let mut some: Vec<Chunk> = Vec::with_capacity(CHUNKS_PER_LOOK);
-        while some.len() < CHUNKS_PER_LOOK
-            && let Some(chunk) = stored.try_next().await?
-        {
-            some.push(chunk);
-        }
-        if some.is_empty() {
-            return Ok(found);
-        }
+    let mut looks = std::pin::pin!(coordinator.chunks.stored().try_chunks(CHUNKS_PER_LOOK));
+    while let Some(some) = looks.try_next().await.map_err(|TryChunksError(_, error)| error)? {
         found.stored.count(&some);
         let unknown = store.unknown_chunks(&some).await?;
         if listing == Listing::Note && !unknown.is_empty() {
@@ -196,6 +190,7 @@ pub(crate) async fn find_unknown(coordinator: &Coordinator, listing: Listing) ->
         }
         found.unknown.count(&unknown);
     }
+    Ok(found)
 }
 
 impl Amount {
