@@ -12,6 +12,7 @@ use tonic::Status;
 use crate::{
     ambient,
     chunk_room::{self, ChunkArgs, Need},
+    completer::Completer,
     config::Timing,
     dispatcher::DispatcherHandle,
     grpc::of_artifact,
@@ -34,6 +35,8 @@ pub(crate) struct Coordinator {
     pub(crate) chunk_args: ChunkArgs,
     /// Hands out jobs.
     pub(crate) dispatcher: DispatcherHandle,
+    /// Takes their results.
+    pub(crate) completer: Completer,
     /// How patient it is.
     pub(crate) timing: Timing,
     /// Cancelled when the program is to end; long answers end then.
@@ -63,6 +66,7 @@ impl Coordinator {
             chunks,
             chunk_args,
             dispatcher,
+            completer: Completer::default(),
             timing,
             stopping,
             uploads: Semaphore::new(CHUNK_UPLOADS_AT_A_TIME),

@@ -7,7 +7,10 @@
 
 use std::{
     collections::{BTreeSet, HashSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -31,6 +34,8 @@ use crate::outage;
 const CLAIMS_IN_ONE: usize = 64;
 /// Such transactions at a time.
 const TRANSACTIONS_AT_A_TIME: usize = 4;
+/// How long what was read of the ready jobs may be used.
+const RESERVE_AGE_MAX: Duration = Duration::from_millis(DISPATCH_SCAN_MS);
 /// Claims that may queue before the dispatcher looks at them.
 const QUEUE_MAX: usize = 1_024;
 /// Rounds of one dispatch, when others take the candidates away.
@@ -56,6 +61,8 @@ pub(crate) struct DispatcherHandle {
     queue: mpsc::Sender<Waiting>,
     wake: Arc<Notify>,
     woken: Arc<Notify>,
+    /// What was read of the ready jobs may be out of date.
+    changed: Arc<AtomicBool>,
 }
 
 /// The dispatcher's own end, to be given to [`run`].
@@ -63,6 +70,7 @@ pub(crate) struct DispatcherHandle {
 pub(crate) struct DispatcherQueue {
     queue: mpsc::Receiver<Waiting>,
     wake: Arc<Notify>,
+    changed: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -70,26 +78,40 @@ struct Waiting {
     wish: Wish,
     until: Instant,
     answer: oneshot::Sender<Granted>,
+    /// Whether it was looked up if it is a repeat.
+    is_new: bool,
 }
 
 /// A handle, and the end that belongs to it.
 pub(crate) fn channel() -> (DispatcherHandle, DispatcherQueue) {
     let (sender, queue) = mpsc::channel(QUEUE_MAX);
-    let wake = Arc::new(Notify::new());
-    let handle = DispatcherHandle { queue: sender, wake: Arc::clone(&wake), woken: Arc::default() };
-    (handle, DispatcherQueue { queue, wake })
+    let (wake, changed) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(true)));
+    let handle = DispatcherHandle {
+        queue: sender,
+        wake: Arc::clone(&wake),
+        woken: Arc::default(),
+        changed: Arc::clone(&changed),
+    };
+    (handle, DispatcherQueue { queue, wake, changed })
 }
 
 impl DispatcherHandle {
     /// Some job may have become ready, by something that was done here.
     pub(crate) fn wake(&self) {
-        self.wake.notify_one();
+        self.wake_as_told();
         self.woken.notify_one();
     }
 
     /// Some job may have become ready, as another coordinator says.
     pub(crate) fn wake_as_told(&self) {
+        self.changed.store(true, Ordering::Release);
         self.wake.notify_one();
+    }
+
+    /// No job has become ready, but a study may have room for another one.
+    pub(crate) fn wake_for_room(&self) {
+        self.wake.notify_one();
+        self.woken.notify_one();
     }
 
     /// Waits until [`Self::wake`] was called since the last time.
@@ -104,7 +126,7 @@ impl DispatcherHandle {
     pub(crate) async fn claim(&self, wish: Wish) -> Granted {
         let (answer, granted) = oneshot::channel();
         let until = Instant::now() + wish.wait;
-        if self.queue.send(Waiting { wish, until, answer }).await.is_err() {
+        if self.queue.send(Waiting { wish, until, answer, is_new: true }).await.is_err() {
             return Ok(None);
         }
         granted.await.unwrap_or(Ok(None))
@@ -114,6 +136,7 @@ impl DispatcherHandle {
 /// Matches claims with jobs until `stopping`.
 pub(crate) async fn run(store: Store, mut ends: DispatcherQueue, stopping: CancellationToken) {
     let mut waiting: Vec<Waiting> = Vec::new();
+    let mut reserve = Reserve::default();
     loop {
         let scan_at = Instant::now() + Duration::from_millis(DISPATCH_SCAN_MS);
         let next_end = waiting.iter().map(|waiting| waiting.until).min().unwrap_or(scan_at);
@@ -130,7 +153,11 @@ pub(crate) async fn run(store: Store, mut ends: DispatcherQueue, stopping: Cance
             register(&mut waiting, arrived);
         }
         waiting.retain(|waiting| !waiting.answer.is_closed());
-        if let Err(error) = dispatch(&store, &mut waiting).await {
+        if ends.changed.swap(false, Ordering::AcqRel) {
+            reserve = Reserve::default();
+        }
+        if let Err(error) = dispatch(&store, &mut waiting, &mut reserve).await {
+            reserve = Reserve::default();
             outage::note(&error, "no jobs could be handed out; trying again");
         }
         release_those_who_waited_enough(&mut waiting);
@@ -156,26 +183,50 @@ fn release_those_who_waited_enough(waiting: &mut Vec<Waiting>) {
 }
 
 /// Hands out what is ready, best first, until nobody waits or nothing is left.
-async fn dispatch(store: &Store, waiting: &mut Vec<Waiting>) -> Result<(), StoreError> {
-    let mut taken = HashSet::new();
+async fn dispatch(
+    store: &Store,
+    waiting: &mut Vec<Waiting>,
+    reserve: &mut Reserve,
+) -> Result<(), StoreError> {
+    answer_repeats(store, waiting).await?;
     for _ in 0..ROUNDS_MAX {
         if waiting.is_empty() {
             return Ok(());
         }
-        // Asked anew in each round: what only those who have a job by now may take must not fill
-        // the list for those who still wait.
-        let room = PackRoom::of_any(waiting.iter().map(|waiting| &waiting.wish.room));
-        let mut candidates = store.candidates_for(&room, CANDIDATES_MAX).await?;
-        candidates.retain(|candidate| !taken.contains(&candidate.job_id));
+        let is_fresh = reserve.fill(store, waiting).await?;
+        let mut candidates = reserve.candidates.clone();
         if candidates.iter().any(|candidate| !candidate.limited_by.is_empty()) {
             candidates = below_limits(candidates, store.study_room().await?);
         }
-        if candidates.is_empty() {
+        let progress = hand_out(store, waiting, &candidates, reserve).await?;
+        if !progress && is_fresh {
             return Ok(());
         }
-        let now = store.now().await?;
-        if !hand_out(store, waiting, &candidates, &mut taken, now).await? {
-            return Ok(());
+        if !progress {
+            // There may be others by now.
+            *reserve = Reserve::default();
+        }
+    }
+    Ok(())
+}
+
+/// Wishes whose answer was lost get the lease that they have.
+async fn answer_repeats(store: &Store, waiting: &mut Vec<Waiting>) -> Result<(), StoreError> {
+    let new: Vec<_> = waiting
+        .iter()
+        .filter(|waiting| waiting.is_new)
+        .map(|waiting| (waiting.wish.claim_id, waiting.wish.session_id))
+        .collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    let mut known = store.assignments(&new).await?;
+    for mut one in std::mem::take(waiting) {
+        one.is_new = false;
+        match known.remove(&one.wish.claim_id) {
+            // Nobody listens any more: it is repeated once more.
+            Some(assignment) => drop(one.answer.send(assignment.map(Some))),
+            None => waiting.push(one),
         }
     }
     Ok(())
@@ -186,9 +237,9 @@ async fn hand_out(
     store: &Store,
     waiting: &mut Vec<Waiting>,
     candidates: &[Candidate],
-    taken: &mut HashSet<JobId>,
-    now: DateTime<Utc>,
+    reserve: &mut Reserve,
 ) -> Result<bool, StoreError> {
+    let now = reserve.now();
     let workers: Vec<_> = waiting.iter().map(|waiting| waiting_worker(waiting, now)).collect();
     let assigned = assign(&workers, candidates, now);
     let claims: Vec<_> = assigned
@@ -212,12 +263,49 @@ async fn hand_out(
             Err(error) => trouble = Some(error),
         }
     }
-    let tried_something = !results.is_empty();
+    let tried: HashSet<JobId> = results.iter().map(|(_, job_id, _)| *job_id).collect();
+    reserve.candidates.retain(|candidate| !tried.contains(&candidate.job_id));
     // What was granted is told, whatever became of the others.
-    answer(waiting, results, taken);
+    answer(waiting, results);
     match trouble {
         Some(error) => Err(error),
-        None => Ok(tried_something && !waiting.is_empty()),
+        None => Ok(!tried.is_empty() && !waiting.is_empty()),
+    }
+}
+
+/// The best ready jobs, as they were read: handed out without reading them again while they last,
+/// nothing has changed and they are not old.
+#[derive(Default)]
+struct Reserve {
+    candidates: Vec<Candidate>,
+    /// For whom they are.
+    room: Option<PackRoom>,
+    /// When they were read, by the database's clock and by ours.
+    read_at: Option<(DateTime<Utc>, Instant)>,
+}
+
+impl Reserve {
+    /// Reads the candidates for those who wait, unless they are there; whether it did.
+    async fn fill(&mut self, store: &Store, waiting: &[Waiting]) -> Result<bool, StoreError> {
+        // What only those who have a job by now may take must not fill the list for those who
+        // still wait.
+        let room = PackRoom::of_any(waiting.iter().map(|waiting| &waiting.wish.room));
+        let is_young = self.read_at.is_some_and(|(_, at)| at.elapsed() < RESERVE_AGE_MAX);
+        if is_young && !self.candidates.is_empty() && self.room.as_ref() == Some(&room) {
+            return Ok(false);
+        }
+        let now = store.now().await?;
+        let candidates = store.candidates_for(&room, CANDIDATES_MAX).await?;
+        *self = Self { candidates, room: Some(room), read_at: Some((now, Instant::now())) };
+        Ok(true)
+    }
+
+    /// The database's clock.
+    fn now(&self) -> DateTime<Utc> {
+        let now = |(database, ours): (DateTime<Utc>, Instant)| {
+            database + chrono::TimeDelta::from_std(ours.elapsed()).unwrap_or_default()
+        };
+        self.read_at.map(now).unwrap_or_default()
     }
 }
 
@@ -229,11 +317,10 @@ fn new_claim(wish: &Wish, candidate: &Candidate) -> NewClaim {
     }
 }
 
-fn answer(waiting: &mut Vec<Waiting>, mut results: Vec<(usize, JobId, Granted)>, taken: &mut HashSet<JobId>) {
+fn answer(waiting: &mut Vec<Waiting>, mut results: Vec<(usize, JobId, Granted)>) {
     // From the back, so that the indices of those before stay right.
     results.sort_by_key(|(index, ..)| std::cmp::Reverse(*index));
-    for (index, job_id, granted) in results {
-        taken.insert(job_id);
+    for (index, _, granted) in results {
         // None: another coordinator was faster; this worker takes the next.
         if !matches!(granted, Ok(None)) {
             // Nobody listens any more: the lease waits for a repeat of the claim.

@@ -12,6 +12,7 @@ mod chunk_health;
 mod chunk_place;
 mod chunk_room;
 mod collector;
+mod completer;
 mod config;
 mod coordinator;
 mod dashboard;

@@ -1,34 +1,19 @@
-//! Attempts: a leased job confirmed, given back, completed or failed.
+//! Attempts: a leased job confirmed, given back or failed.
 //!
 //! Every call is safe to repeat: an outcome that is already recorded for the same claim is
 //! answered like the first time, and changes nothing. Everything that a claim no longer
 //! current says is [`StoreError::StaleClaim`].
 
-use selffer_core::{
-    ids::CheckpointId,
-    job::{Event, Failure, GiveBackReason},
-    outcome::JobResult,
-};
+use selffer_core::job::{Event, Failure, GiveBackReason};
 use sqlx::PgConnection;
 
 use crate::{
-    CheckpointRow, Holder, Store, StoreError,
+    Holder, Store, StoreError,
     changes::{self, Changed},
-    checkpoints,
     claim::lock_held,
     convert::to_i32,
     jobs::Loaded,
-    results,
 };
-
-/// What a completion came to.
-#[derive(Debug, Default)]
-pub struct Completed {
-    /// Dependants that became ready; 0 for a repeat.
-    pub released: u32,
-    /// Checkpoints of the job that nobody needs any more; their rows are gone.
-    pub dropped: Vec<CheckpointRow>,
-}
 
 impl Store {
     /// The worker has the lease and starts.
@@ -96,35 +81,11 @@ impl Store {
         tx.commit().await?;
         Ok(made_ready)
     }
-
-    /// The job is trained and tested and its final checkpoint published: stores the result and
-    /// releases the dependants, once, in one transaction.
-    ///
-    /// # Errors
-    /// The claim is stale, its session has ended, or the checkpoint is not its published final.
-    pub async fn complete(
-        &self,
-        holder: &Holder,
-        result: &JobResult,
-        checkpoint_id: CheckpointId,
-    ) -> Result<Completed, StoreError> {
-        let claim = holder.claim;
-        let mut tx = self.main.begin().await?;
-        let Some(loaded) = lock_unless_ended_as(&mut tx, holder, "succeeded").await? else {
-            return Ok(Completed::default());
-        };
-        results::insert(&mut tx, claim, loaded.job.attempt, checkpoint_id, result).await?;
-        let event = Event::Completed { claim_id: claim.claim_id };
-        let Changed { made_ready } = changes::change(&mut tx, &self.policy, loaded, &event).await?;
-        let dropped = checkpoints::drop_unneeded(&mut tx, claim.job_id).await?;
-        tx.commit().await?;
-        Ok(Completed { released: made_ready, dropped })
-    }
 }
 
 /// The holder's job, locked; `None` if its claim has ended with just this outcome, which
 /// makes the call a repeat.
-async fn lock_unless_ended_as(
+pub(crate) async fn lock_unless_ended_as(
     connection: &mut PgConnection,
     holder: &Holder,
     outcome: &str,

@@ -73,6 +73,7 @@ pub(crate) async fn change_each(
         persist::persist(connection, &changes).await?;
         record(connection, &steps).await?;
         open_attempts(connection, &steps).await?;
+        close_attempts(connection, &steps).await?;
         queue.extend(steps.iter().filter_map(Step::came_back_to).map(|change| vec![change]));
         let written = steps.iter().filter(|s| s.is_news() && s.came_back_to().is_none());
         let news = sources::news(connection, written.map(Step::after).collect()).await?;
@@ -123,6 +124,14 @@ impl Step {
         self.is_change() && is_ready && self.came_back_to().is_none()
     }
 
+    // How its attempt ends, if it does, with the message.
+    fn closes(&self) -> Option<(AttemptOutcome, Option<&str>)> {
+        self.transition.effects.iter().find_map(|effect| match effect {
+            Effect::CloseAttempt { outcome, message } => Some((*outcome, message.as_deref())),
+            _ => None,
+        })
+    }
+
     fn after(&self) -> Loaded {
         Loaded { job: self.transition.job.clone(), ..self.loaded.clone() }
     }
@@ -155,11 +164,7 @@ async fn carry_out(
     let source = step.loaded.job_id;
     let (which, event) = match effect {
         // All together, before.
-        Effect::OpenAttempt => return Ok(None),
-        Effect::CloseAttempt { outcome, message } => {
-            close_attempt(connection, step, *outcome, message.as_deref()).await?;
-            return Ok(None);
-        }
+        Effect::OpenAttempt | Effect::CloseAttempt { .. } => return Ok(None),
         Effect::ReleaseDependants => (Dependants::Waiting, Event::SourceSucceeded),
         Effect::EndDependants { reason } => {
             (Dependants::Waiting, Event::SourceEnded { reason: reason.clone() })
@@ -211,39 +216,56 @@ async fn open_attempts(connection: &mut PgConnection, steps: &[Step]) -> Result<
     Err(StoreError::NotFound { what: "worker of this session", name: workers.join(", ") })
 }
 
-async fn close_attempt(
-    connection: &mut PgConnection,
-    step: &Step,
-    outcome: AttemptOutcome,
-    message: Option<&str>,
-) -> Result<(), StoreError> {
-    let lease = step.loaded.job.state.lease();
-    let Some(lease) = lease else { return Err(StoreError::Raced { job_id: step.loaded.job_id }) };
-    let class = match outcome {
-        AttemptOutcome::Failed(class) => Some(class.as_str()),
-        _ => None,
-    };
-    let closed = sqlx::query!(
-        r#"WITH acquitted AS (
+async fn close_attempts(connection: &mut PgConnection, steps: &[Step]) -> Result<(), StoreError> {
+    let mut closed = Vec::new();
+    let (mut claim_ids, mut outcomes, mut classes) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut messages, mut workers) = (Vec::new(), Vec::new());
+    for step in steps {
+        let Some((outcome, message)) = step.closes() else { continue };
+        let lease = step.loaded.job.state.lease();
+        let Some(lease) = lease else { return Err(StoreError::Raced { job_id: step.loaded.job_id }) };
+        closed.push((step.loaded.job_id, lease.claim_id, outcome));
+        claim_ids.push(lease.claim_id.0.to_vec());
+        outcomes.push(outcome.as_str().to_owned());
+        classes.push(match outcome {
+            AttemptOutcome::Failed(class) => Some(class.as_str().to_owned()),
+            _ => None,
+        });
+        messages.push(message.map(str::to_owned));
+        workers.push(lease.worker.clone());
+    }
+    let Some((job_id, ..)) = closed.first() else { return Ok(()) };
+    let written = sqlx::query!(
+        r#"WITH ended AS (
+               SELECT *
+               FROM UNNEST($1::bytea[], $2::text[], $3::text[], $4::text[], $5::text[])
+                   AS given (claim_id, outcome, class, message, worker)),
+           acquitted AS (
                UPDATE bad_endings
                SET in_a_row = false
-               WHERE worker = $5
-                 AND in_a_row
-                 AND $2 = 'succeeded')
+               FROM ended
+               WHERE bad_endings.worker = ended.worker
+                 AND bad_endings.in_a_row
+                 AND ended.outcome = 'succeeded')
            UPDATE attempts
-           SET ended_at = clock_timestamp(), outcome = $2, failure_class = $3, message = $4
-           WHERE claim_id = $1
-             AND ended_at IS NULL"#,
-        &lease.claim_id.0[..],
-        outcome.as_str(),
-        class,
-        message,
-        lease.worker,
+           SET ended_at = clock_timestamp(), outcome = ended.outcome, failure_class = ended.class,
+               message = ended.message
+           FROM ended
+           WHERE attempts.claim_id = ended.claim_id
+             AND attempts.ended_at IS NULL"#,
+        &claim_ids,
+        &outcomes,
+        &classes as _,
+        &messages as _,
+        &workers,
     );
-    match closed.execute(&mut *connection).await?.rows_affected() {
-        1 => blame::note_ending(connection, lease.claim_id, outcome).await,
-        _ => Err(StoreError::Raced { job_id: step.loaded.job_id }),
+    if written.execute(&mut *connection).await?.rows_affected() != closed.len() as u64 {
+        return Err(StoreError::Raced { job_id: *job_id });
     }
+    for (_, claim_id, outcome) in closed {
+        blame::note_ending(connection, claim_id, outcome).await?;
+    }
+    Ok(())
 }
 
 /// Notes for people what happened; one row for each job that changed.

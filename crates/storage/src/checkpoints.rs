@@ -344,16 +344,19 @@ async fn drop_older(connection: &mut PgConnection, job_id: JobId) -> Result<Vec<
 /// Deletes every row of a succeeded job that no result points to.
 pub(crate) async fn drop_unneeded(
     connection: &mut PgConnection,
-    job_id: JobId,
+    job_ids: &[Uuid],
 ) -> Result<Vec<CheckpointRow>, StoreError> {
     let rows = sqlx::query_as!(
         StoredCheckpoint,
         r#"DELETE FROM checkpoints
-           WHERE job_id = $1
-             AND checkpoint_id NOT IN (SELECT checkpoint_id FROM results WHERE job_id = $1)
+           WHERE job_id = ANY($1)
+             AND NOT EXISTS (
+                 SELECT 1
+                 FROM results r
+                 WHERE r.job_id = checkpoints.job_id AND r.checkpoint_id = checkpoints.checkpoint_id)
            RETURNING checkpoint_id, job_id, claim_id, kind, state, iteration,
                manifest AS "manifest: Json<Manifest>""#,
-        job_id.0,
+        job_ids,
     );
     let rows = rows.fetch_all(&mut *connection).await?;
     dropped(connection, rows).await

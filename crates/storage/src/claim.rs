@@ -1,7 +1,10 @@
 //! Who speaks: the claim and session that every message of a worker about a job carries.
 
+use std::collections::HashSet;
+
 use selffer_core::{ids::SessionId, job::Job};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::{
     StoreError,
@@ -56,11 +59,21 @@ pub(crate) async fn over_or_unknown(
 }
 
 async fn is_open(connection: &mut PgConnection, session_id: SessionId) -> Result<bool, StoreError> {
+    Ok(open_sessions(connection, &[session_id]).await?.contains(&session_id))
+}
+
+/// Which of these sessions are open.
+pub(crate) async fn open_sessions(
+    connection: &mut PgConnection,
+    session_ids: &[SessionId],
+) -> Result<HashSet<SessionId>, StoreError> {
+    let session_ids: Vec<Uuid> = session_ids.iter().map(|session_id| session_id.0).collect();
     let open = sqlx::query_scalar!(
-        r#"SELECT ended_at IS NULL AS "open!"
+        r#"SELECT session_id
            FROM sessions
-           WHERE session_id = $1"#,
-        session_id.0,
+           WHERE session_id = ANY($1)
+             AND ended_at IS NULL"#,
+        &session_ids,
     );
-    Ok(open.fetch_optional(connection).await?.unwrap_or(false))
+    Ok(open.fetch_all(connection).await?.into_iter().map(SessionId).collect())
 }

@@ -142,8 +142,12 @@ impl Store {
         Ok(leased)
     }
 
-    /// The leases that these claim ids have got, by claim id.
-    async fn assignments(
+    /// The leases that these claim ids have got, by claim id; those that are new are left out. One
+    /// that was used and is over is [`StoreError::StaleClaim`].
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn assignments(
         &self,
         claims: &[(ClaimId, SessionId)],
     ) -> Result<HashMap<ClaimId, Result<Assignment, StoreError>>, StoreError> {

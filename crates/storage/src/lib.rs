@@ -16,6 +16,7 @@ mod changes;
 mod checkpoints;
 mod chunks;
 mod claim;
+mod completions;
 mod convert;
 mod dropped;
 mod election;
@@ -46,12 +47,12 @@ pub use sqlx::postgres::PgConnectOptions;
 pub use acts::{
     Act, Acted, Deadline, Deleted, Deleting, Drain, Fate, Mode, OtherStudy, SetAside, WorkersActed,
 };
-pub use attempts::Completed;
 pub use audit::Violation;
 pub use belonging::Belonging;
 pub use checkpoints::{CheckpointKind, CheckpointRow, CheckpointState, NewCheckpoint};
 pub use chunks::{Kept, Usage};
 pub use claim::{Claim, Holder};
+pub use completions::{Completed, Completion};
 pub use dropped::Collection;
 pub use election::Term;
 pub use error::StoreError;

@@ -10,8 +10,9 @@ use selffer_core::{
     spec::JobSpec,
 };
 use sqlx::types::Json;
+use uuid::Uuid;
 
-use crate::{Store, StoreError, convert};
+use crate::{Completion, Store, StoreError, convert};
 
 /// A result that cannot be true.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,26 +37,35 @@ impl Origin {
 }
 
 impl Store {
-    /// Checks a result, under its final checkpoint, against what its layers were copied from.
-    /// A checkpoint that is not there is for the completion to refuse.
+    /// Checks results, under their final checkpoints, against what their layers were copied from;
+    /// of each, in their order, what cannot be true. A checkpoint or job that is not there is for
+    /// the completion to refuse.
     ///
     /// # Errors
-    /// There is no such job, or the database does not answer.
-    pub async fn check_result(
-        &self,
-        job_id: JobId,
-        result: &JobResult,
-        checkpoint_id: CheckpointId,
-    ) -> Result<Option<Untrue>, StoreError> {
-        let spec = convert::spec(&self.spec_of(job_id).await?)?;
-        let checkpoint = match self.checkpoint(checkpoint_id).await {
-            Ok(checkpoint) => checkpoint,
-            Err(StoreError::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let origin = self.origin_of(job_id, &spec).await?;
-        let checked = proof::check(&spec, result, &checkpoint.manifest, &origin.as_source());
-        Ok(checked.err().map(|why| Untrue { why, iteration: checkpoint.iteration }))
+    /// The database does not answer.
+    pub async fn check_results(&self, completions: &[Completion]) -> Result<Vec<Option<Untrue>>, StoreError> {
+        let job_ids: Vec<Uuid> = completions.iter().map(|one| one.holder.claim.job_id.0).collect();
+        let checkpoint_ids: Vec<Uuid> = completions.iter().map(|one| one.checkpoint_id.0).collect();
+        let rows = sqlx::query!(
+            r#"SELECT given.place AS "place!", j.spec, c.iteration,
+                   c.manifest AS "manifest: Json<Manifest>"
+               FROM UNNEST($1::uuid[], $2::uuid[]) WITH ORDINALITY AS given (job_id, checkpoint_id, place)
+               JOIN jobs j ON j.job_id = given.job_id
+               JOIN checkpoints c ON c.checkpoint_id = given.checkpoint_id"#,
+            &job_ids,
+            &checkpoint_ids,
+        );
+        let mut untrue: Vec<Option<Untrue>> = completions.iter().map(|_| None).collect();
+        for row in rows.fetch_all(&self.main).await? {
+            let place = row.place as usize - 1;
+            let (job_id, result) = (completions[place].holder.claim.job_id, &completions[place].result);
+            let spec = convert::spec(&row.spec)?;
+            let origin = self.origin_of(job_id, &spec).await?;
+            let checked = proof::check(&spec, result, &row.manifest, &origin.as_source());
+            let iteration = convert::from_i32(row.iteration);
+            untrue[place] = checked.err().map(|why| Untrue { why, iteration });
+        }
+        Ok(untrue)
     }
 
     /// Every layer of a succeeded job's result beside the layer it was copied from.

@@ -14,53 +14,124 @@ use crate::{
     convert::{digest, from_i32, from_i64, to_i32, to_i64},
 };
 
-/// Stores a result, with the claim's published final checkpoint. The attempt's row must exist;
-/// the job's may not point to it yet.
-///
-/// # Errors
-/// [`StoreError::NotPublished`] if the checkpoint is another one.
+/// A result that is to be stored, under its claim's published final checkpoint.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewResult<'a> {
+    pub(crate) claim: Claim,
+    pub(crate) attempt: AttemptNumber,
+    pub(crate) checkpoint_id: CheckpointId,
+    pub(crate) result: &'a JobResult,
+}
+
+/// Stores results. The attempts' rows must exist; the jobs' may not point to them yet. Returns
+/// how many were stored: one whose checkpoint is not its claim's, final and published is not.
 pub(crate) async fn insert(
     connection: &mut PgConnection,
-    claim: Claim,
-    attempt: AttemptNumber,
-    checkpoint_id: CheckpointId,
-    result: &JobResult,
-) -> Result<(), StoreError> {
+    results: &[NewResult<'_>],
+) -> Result<u64, StoreError> {
+    let columns = Columns::of(results)?;
     let inserted = sqlx::query!(
         r#"INSERT INTO results (job_id, attempt, checkpoint_id, committed_at, test_images,
                test_top1_correct, test_top5_correct, test_loss, tests, top1_best10, correct_bits,
                weights_digest, layer_digests, copied_layers_unchanged, stuck_at_chance, training_s,
                testing_s, waiting_s, device_kind)
-           SELECT $1, $2, checkpoint_id, clock_timestamp(), $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-               $14, $15, $16, $17, $18
-           FROM checkpoints
-           WHERE checkpoint_id = $3
-             AND claim_id = $19
-             AND kind = 'final'
-             AND state = 'published'"#,
-        claim.job_id.0,
-        to_i32("attempt", attempt.0)?,
-        checkpoint_id.0,
-        to_i64("test images", result.test.images)?,
-        to_i64("test images", result.test.top1_correct)?,
-        to_i64("test images", result.test.top5_correct)?,
-        result.test.loss,
-        to_i32("tests", result.tests)?,
-        result.top1_best10,
-        &result.correct_bits,
-        &result.weights_digest.0[..],
-        Json(&result.layer_digests) as _,
-        result.copied_layers_unchanged,
-        result.stuck_at_chance,
-        result.training_s,
-        result.testing_s,
-        result.waiting_s,
-        result.device_kind,
-        &claim.claim_id.0[..],
+           SELECT new.job_id, new.attempt, c.checkpoint_id, clock_timestamp(), new.images, new.top1,
+               new.top5, new.loss, new.tests, new.best10, new.bits, new.weights, new.layers,
+               new.unchanged, new.stuck, new.training_s, new.testing_s, new.waiting_s, new.device
+           FROM UNNEST($1::uuid[], $2::integer[], $3::uuid[], $4::bytea[], $5::bigint[], $6::bigint[],
+                   $7::bigint[], $8::double precision[], $9::integer[], $10::double precision[],
+                   $11::bytea[], $12::bytea[], $13::jsonb[], $14::boolean[], $15::boolean[],
+                   $16::double precision[], $17::double precision[], $18::double precision[], $19::text[])
+               AS new (job_id, attempt, checkpoint_id, claim_id, images, top1, top5, loss, tests, best10,
+                   bits, weights, layers, unchanged, stuck, training_s, testing_s, waiting_s, device)
+           -- By its key and nothing else, also where the plan was made while the table was small.
+           CROSS JOIN LATERAL (
+               SELECT checkpoint_id, claim_id, kind, state
+               FROM checkpoints
+               WHERE checkpoint_id = new.checkpoint_id
+               OFFSET 0) AS c
+           WHERE c.claim_id = new.claim_id
+             AND c.kind = 'final'
+             AND c.state = 'published'"#,
+        &columns.job_id,
+        &columns.attempt,
+        &columns.checkpoint_id,
+        &columns.claim_id,
+        &columns.images,
+        &columns.top1,
+        &columns.top5,
+        &columns.loss,
+        &columns.tests,
+        &columns.best10 as _,
+        &columns.bits,
+        &columns.weights,
+        &columns.layers,
+        &columns.unchanged as _,
+        &columns.stuck,
+        &columns.training_s,
+        &columns.testing_s,
+        &columns.waiting_s,
+        &columns.device,
     );
-    match inserted.execute(connection).await?.rows_affected() {
-        0 => Err(StoreError::NotPublished { checkpoint_id }),
-        _ => Ok(()),
+    Ok(inserted.execute(connection).await?.rows_affected())
+}
+
+/// Results as arrays, one for each column.
+#[derive(Default)]
+struct Columns {
+    job_id: Vec<Uuid>,
+    attempt: Vec<i32>,
+    checkpoint_id: Vec<Uuid>,
+    claim_id: Vec<Vec<u8>>,
+    images: Vec<i64>,
+    top1: Vec<i64>,
+    top5: Vec<i64>,
+    loss: Vec<f64>,
+    tests: Vec<i32>,
+    best10: Vec<Option<f64>>,
+    bits: Vec<Vec<u8>>,
+    weights: Vec<Vec<u8>>,
+    layers: Vec<serde_json::Value>,
+    unchanged: Vec<Option<bool>>,
+    stuck: Vec<bool>,
+    training_s: Vec<f64>,
+    testing_s: Vec<f64>,
+    waiting_s: Vec<f64>,
+    device: Vec<String>,
+}
+
+impl Columns {
+    fn of(results: &[NewResult<'_>]) -> Result<Self, StoreError> {
+        let mut columns = Self::default();
+        for new in results {
+            columns.job_id.push(new.claim.job_id.0);
+            columns.attempt.push(to_i32("attempt", new.attempt.0)?);
+            columns.checkpoint_id.push(new.checkpoint_id.0);
+            columns.claim_id.push(new.claim.claim_id.0.to_vec());
+            columns.push(new.result)?;
+        }
+        Ok(columns)
+    }
+
+    fn push(&mut self, result: &JobResult) -> Result<(), StoreError> {
+        let layers = serde_json::to_value(&result.layer_digests)
+            .map_err(|error| StoreError::Corrupt { what: "a result", problem: error.to_string() })?;
+        self.images.push(to_i64("test images", result.test.images)?);
+        self.top1.push(to_i64("test images", result.test.top1_correct)?);
+        self.top5.push(to_i64("test images", result.test.top5_correct)?);
+        self.loss.push(result.test.loss);
+        self.tests.push(to_i32("tests", result.tests)?);
+        self.best10.push(result.top1_best10);
+        self.bits.push(result.correct_bits.clone());
+        self.weights.push(result.weights_digest.0.to_vec());
+        self.layers.push(layers);
+        self.unchanged.push(result.copied_layers_unchanged);
+        self.stuck.push(result.stuck_at_chance);
+        self.training_s.push(result.training_s);
+        self.testing_s.push(result.testing_s);
+        self.waiting_s.push(result.waiting_s);
+        self.device.push(result.device_kind.clone());
+        Ok(())
     }
 }
 

@@ -17,12 +17,17 @@ use sqlx::{
 use crate::{StoreError, Term, writable};
 
 /// What every connection says first.
-const SETTINGS: [(&str, &str); 5] = [
+const SETTINGS: [(&str, &str); 8] = [
     ("statement_timeout", "15s"),
     ("lock_timeout", "3s"),
     ("idle_in_transaction_session_timeout", "10s"),
     ("synchronous_commit", "on"),
     ("timezone", "UTC"),
+    // Every statement of ours has its index. Planning one takes longer than running it, so it is
+    // planned once for a connection, and not by what tables were like at that moment.
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("jit", "off"),
 ];
 /// How long a call waits for a free connection.
 const ACQUIRE_WITHIN: Duration = Duration::from_secs(5);

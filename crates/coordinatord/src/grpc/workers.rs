@@ -1,20 +1,23 @@
 //! What worker daemons say: sessions, claims, heartbeats, outcomes.
 
-use std::time::{Duration, Instant as StdInstant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant as StdInstant},
+};
 
 use selffer_core::{job::Failure, outcome::JobResult};
 use selffer_proto::{
     convert::{self, checkpoint_id, give_back_reason, required},
     v1::{self, worker_service_server::WorkerService},
 };
-use selffer_storage::StoreError;
+use selffer_storage::{Completion, StoreError};
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 use tracing::info;
 
 use super::{
     Service,
-    proofs::check_result,
+    proofs::complete_each,
     status::{of_store, unconvertible},
     worker_messages::{assignment_on_the_wire, holder, inventory, milliseconds, session, verdicts, wish},
 };
@@ -65,22 +68,14 @@ impl WorkerService for Service {
     async fn claim(&self, request: Request<v1::ClaimRequest>) -> Result<Response<v1::ClaimResponse>, Status> {
         principal(&request)?;
         let wish = wish(request.into_inner()).map_err(|error| unconvertible(&error))?;
-        let store = &self.coordinator.store;
-        // A repeat, because the answer was lost: the same lease again.
-        let known = store.assignment(wish.claim_id, wish.session_id).await;
-        let assignment = match known.map_err(|error| of_store(&error))? {
-            Some(assignment) => Some(assignment),
-            None => {
-                self.coordinator.pack_rooms.note(&wish.worker, &wish.room);
-                let (worker, until) = (wish.worker.clone(), Instant::now() + wish.wait);
-                match self.coordinator.dispatcher.claim(wish).await {
-                    Err(StoreError::SetAside { .. }) => {
-                        self.wait_for_release(&worker, until).await.map_err(|error| of_store(&error))?;
-                        None
-                    }
-                    granted => granted.map_err(|error| of_store(&error))?,
-                }
+        self.coordinator.pack_rooms.note(&wish.worker, &wish.room);
+        let (worker, until) = (wish.worker.clone(), Instant::now() + wish.wait);
+        let assignment = match self.coordinator.dispatcher.claim(wish).await {
+            Err(StoreError::SetAside { .. }) => {
+                self.wait_for_release(&worker, until).await.map_err(|error| of_store(&error))?;
+                None
             }
+            granted => granted.map_err(|error| of_store(&error))?,
         };
         if let Some(assignment) = &assignment {
             let attempt = assignment.attempt.0;
@@ -164,12 +159,16 @@ impl WorkerService for Service {
             checkpoint_id("checkpoint_id", &message.checkpoint_id).map_err(|error| unconvertible(&error))?;
         let coordinator = self.coordinator.clone();
         let complete = async move {
-            check_result(&coordinator, &holder, &result, checkpoint).await?;
-            let completed = coordinator.store.complete(&holder, &result, checkpoint).await;
-            let released = completed.map_err(|error| of_store(&error))?.released;
-            coordinator.dispatcher.wake();
-            coordinator.changed();
             let (job_id, top1) = (holder.claim.job_id, result.test.top1());
+            let completion = Completion { holder, result, checkpoint_id: checkpoint };
+            let make = |completions| complete_each(Arc::clone(&coordinator), completions);
+            let released = coordinator.completer.complete(completion, make).await?.released;
+            if released > 0 {
+                coordinator.dispatcher.wake();
+            } else {
+                coordinator.dispatcher.wake_for_room();
+            }
+            coordinator.changed();
             info!(%job_id, top1, released, "attempt succeeded");
             Ok(())
         };

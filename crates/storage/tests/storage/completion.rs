@@ -1,7 +1,7 @@
 //! Outcomes: committed once, dependants released once or held with a reason.
 
 use selffer_core::job::{Failure, FailureClass, GiveBackReason};
-use selffer_storage::{CheckpointKind, StoreError};
+use selffer_storage::{CheckpointKind, Completion, StoreError};
 
 use crate::{
     claims::make_due,
@@ -33,6 +33,46 @@ async fn completing_ten_times_at_once_releases_dependants_once() {
     assert_eq!(count("SELECT COUNT(*) FROM results").fetch_one(&mut raw).await.unwrap(), 1);
     let events = "SELECT COUNT(*) FROM events WHERE what = 'source succeeded'";
     assert_eq!(count(events).fetch_one(&mut raw).await.unwrap(), 4);
+    db.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_completions_made_together_each_gets_its_own_answer() {
+    let db = Db::fresh().await;
+    db.submit_yaml(TRANSFER).await;
+    db.submit_yaml(&bases("plain", 3)).await;
+    let session_id = db.session("node1").await;
+    let completion = async |kind, iteration| {
+        let holder = db.run_best(session_id, "node1").await;
+        let checkpoint_id = db.publish(&holder, kind, iteration).await;
+        Completion { holder, result: result(), checkpoint_id }
+    };
+    // The best are the sources; an earlier attempt at a plain one is over.
+    let source = completion(CheckpointKind::Final, 800).await;
+    let other_source = completion(CheckpointKind::Final, 800).await;
+    let stale = completion(CheckpointKind::Final, 800).await;
+    db.give_back(&stale.holder, GiveBackReason::WorkerStopping).await.unwrap();
+    let plain = completion(CheckpointKind::Final, 800).await;
+    let next = completion(CheckpointKind::Final, 800).await;
+
+    let together = [source, plain.clone(), stale, next, plain, other_source];
+    let completed = db.complete_each(&together).await.unwrap();
+
+    let released: Vec<_> = completed.iter().map(|one| one.as_ref().map(|done| done.released).ok()).collect();
+    assert_eq!(released, [Some(4), Some(0), None, Some(0), Some(0), Some(4)]);
+    assert!(is_stale(&completed[2]), "{:?}", completed[2]);
+    let again = db.complete_each(&together[..2]).await.unwrap();
+    assert!(again.iter().all(|one| matches!(one, Ok(done) if done.released == 0)), "{again:?}");
+
+    // One whose checkpoint is none is in nobody's way.
+    let good = completion(CheckpointKind::Final, 800).await;
+    let bad = completion(CheckpointKind::Intermediate, 400).await;
+    let completed = db.complete_each(&[bad, good]).await.unwrap();
+    assert!(matches!(completed[0], Err(StoreError::NotPublished { .. })), "{:?}", completed[0]);
+    assert!(completed[1].is_ok(), "{:?}", completed[1]);
+    let mut raw = db.raw().await;
+    let results = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM results");
+    assert_eq!(results.fetch_one(&mut raw).await.unwrap(), 5);
     db.finish().await;
 }
 
