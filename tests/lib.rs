@@ -13,5 +13,6 @@ pub mod proxy;
 pub mod s3_server;
 pub mod schedule;
 pub mod sight;
+pub mod small_disk;
 pub mod uploads;
 pub mod wait;

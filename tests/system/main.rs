@@ -10,7 +10,6 @@ mod deaths;
 mod determinism;
 mod endings;
 mod faults;
-mod full_disks;
 mod imports;
 mod ladder;
 mod logs;

@@ -263,13 +263,16 @@ async fn hand_out(
             Err(error) => trouble = Some(error),
         }
     }
-    let tried: HashSet<JobId> = results.iter().map(|(_, job_id, _)| *job_id).collect();
-    reserve.candidates.retain(|candidate| !tried.contains(&candidate.job_id));
+    let tried_something = !results.is_empty();
+    // What one who was refused might have had is still there for others.
+    let gone: HashSet<JobId> =
+        results.iter().filter(|(.., granted)| granted.is_ok()).map(|(_, job_id, _)| *job_id).collect();
+    reserve.candidates.retain(|candidate| !gone.contains(&candidate.job_id));
     // What was granted is told, whatever became of the others.
     answer(waiting, results);
     match trouble {
         Some(error) => Err(error),
-        None => Ok(!tried.is_empty() && !waiting.is_empty()),
+        None => Ok(tried_something && !waiting.is_empty()),
     }
 }
 

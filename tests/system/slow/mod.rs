@@ -4,6 +4,7 @@ mod absences;
 mod clocks;
 mod cut_uploads;
 mod failover;
+mod full_disks;
 mod memory;
 mod partitions;
 mod rollback;

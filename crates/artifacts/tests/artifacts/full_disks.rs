@@ -12,7 +12,9 @@ async fn assert_full(store: &ChunkStore, bytes: Vec<u8>) {
 
 #[tokio::test]
 async fn a_disk_that_fills_up_in_the_middle_of_a_chunk_leaves_no_part_of_it() {
-    let disk = SmallDisk::mount(
+    let folder = tempfile::tempdir().unwrap();
+    let disk = SmallDisk::for_test(
+        folder.path(),
         "size=8m",
         "full_disks::a_disk_that_fills_up_in_the_middle_of_a_chunk_leaves_no_part_of_it",
     );
@@ -36,7 +38,9 @@ async fn a_disk_that_fills_up_in_the_middle_of_a_chunk_leaves_no_part_of_it() {
 /// The shelf, the temporary file and with them the name to rename to need inodes.
 #[tokio::test]
 async fn a_disk_without_a_name_left_takes_nothing_new_and_keeps_what_it_has() {
-    let disk = SmallDisk::mount(
+    let folder = tempfile::tempdir().unwrap();
+    let disk = SmallDisk::for_test(
+        folder.path(),
         "size=8m,nr_inodes=8",
         "full_disks::a_disk_without_a_name_left_takes_nothing_new_and_keeps_what_it_has",
     );

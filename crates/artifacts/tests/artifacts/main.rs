@@ -7,5 +7,9 @@ mod away;
 mod backends;
 mod full_disks;
 mod s3_server;
-mod small_disk;
 mod store;
+
+// What other tests use too.
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../../../tests/small_disk.rs"]
+mod small_disk;

@@ -31,7 +31,6 @@ mod rollback;
 mod room;
 mod sending;
 mod slow;
-mod small_disk;
 mod stale;
 mod start;
 mod store_id;
@@ -43,6 +42,9 @@ mod worker;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../../../tests/proxy.rs"]
 mod proxy;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../../../tests/small_disk.rs"]
+mod small_disk;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../../../tests/wait.rs"]
 mod wait;

@@ -101,6 +101,8 @@ async fn a_database_that_is_killed_under_load_comes_back_and_nothing_acknowledge
     let weights = b"weights".as_slice();
     let id = patiently(|| holding.checkpoint(v1::CheckpointKind::Final, 8, weights)).await;
     patiently(|| holding.complete(&id, 150)).await;
+    let there = studies(&connection).await.len();
+    wait_for_studies(&connection, there + 3).await;
     enough.store(true, Ordering::Relaxed);
     let acknowledged = load.await.unwrap();
     let there = studies(&connection).await;

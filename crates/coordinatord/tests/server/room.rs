@@ -50,7 +50,8 @@ const MIB: usize = 1 << 20;
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn below_what_is_kept_free_intermediates_are_refused_and_below_half_of_it_everything() {
     let name = "room::below_what_is_kept_free_intermediates_are_refused_and_below_half_of_it_everything";
-    let Some(disk) = SmallDisk::mount("size=100m", name) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::for_test(folder.path(), "size=100m", name) else { return };
     let server = on_disk(&disk, &["--keep-free", "40%"]);
     let connection = server.connection();
     let holding = running(&connection).await;
@@ -92,7 +93,8 @@ async fn below_what_is_kept_free_intermediates_are_refused_and_below_half_of_it_
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_disk_that_fills_up_in_the_middle_of_a_chunk_keeps_what_is_published_and_goes_on() {
     let name = "room::a_disk_that_fills_up_in_the_middle_of_a_chunk_keeps_what_is_published_and_goes_on";
-    let Some(disk) = SmallDisk::mount("size=16m", name) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::for_test(folder.path(), "size=16m", name) else { return };
     let server = on_disk(&disk, &["--keep-free", "0"]);
     let connection = server.connection();
     let holding = running(&connection).await;

@@ -4,8 +4,6 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
-    process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -15,38 +13,10 @@ use std::{
 use selffer_proto::{client::Connection, v1};
 use tonic::Code;
 
-use crate::harness::{DEADLINE, GRID, Server, import_pack, submit};
-
-/// A disk in memory; unmounted when dropped.
-struct Disk(PathBuf);
-
-impl Disk {
-    fn mount(at: &Path, megabytes: u32) -> Self {
-        fs::create_dir_all(at).unwrap();
-        let size = format!("size={megabytes}m,mode=0711");
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at).status().unwrap();
-        assert!(mounted.success(), "a small disk must be mounted for this test: run it as root");
-        Self(at.to_owned())
-    }
-
-    /// Takes all the room that is left.
-    fn fill(&self) {
-        let piece = vec![0; 64 << 10];
-        let mut ballast = fs::File::options().create(true).append(true).open(self.0.join("ballast")).unwrap();
-        while std::io::Write::write_all(&mut ballast, &piece).is_ok() {}
-    }
-
-    fn make_room(&self) {
-        fs::remove_file(self.0.join("ballast")).unwrap();
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
-    }
-}
+use crate::{
+    harness::{DEADLINE, GRID, Server, import_pack, submit},
+    small_disk::SmallDisk,
+};
 
 /// Submits studies until it is told that there is enough; the names of those acknowledged.
 async fn load(connection: Connection, enough: Arc<AtomicBool>, refused: Arc<AtomicBool>) -> Vec<String> {
@@ -77,10 +47,10 @@ async fn load(connection: Connection, enough: Arc<AtomicBool>, refused: Arc<Atom
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_of_the_database_loses_nothing_and_room_is_all_it_takes_to_go_on() {
     let folder = tempfile::tempdir().unwrap();
-    let disk = Disk::mount(&folder.path().join("disk"), 160);
+    let disk = SmallDisk::mount(&folder.path().join("disk"), "size=160m,mode=0711");
     fs::create_dir(folder.path().join("data")).unwrap();
     fs::write(folder.path().join("data/FORMAT"), "selffer-data 1\n").unwrap();
-    std::os::unix::fs::symlink(disk.0.join("postgres"), folder.path().join("data/postgres")).unwrap();
+    std::os::unix::fs::symlink(disk.path().join("postgres"), folder.path().join("data/postgres")).unwrap();
     std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
     std::fs::set_permissions(folder.path().join("data"), std::os::unix::fs::PermissionsExt::from_mode(0o711))
         .unwrap();
@@ -90,14 +60,15 @@ async fn a_full_disk_of_the_database_loses_nothing_and_room_is_all_it_takes_to_g
     let (enough, refused) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let load = tokio::spawn(load(connection.clone(), Arc::clone(&enough), Arc::clone(&refused)));
 
+    let mut filler = None;
     let full = async {
         while !refused.load(Ordering::Relaxed) {
-            disk.fill();
+            filler = Some(disk.fill());
             tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(DEADLINE, full).await.expect("a submission that finds no room");
-    disk.make_room();
+    fs::remove_file(filler.expect("it was filled")).unwrap();
     refused.store(false, Ordering::Relaxed);
 
     // It goes on by itself, whether PostgreSQL had stopped or not.

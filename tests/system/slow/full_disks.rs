@@ -1,47 +1,19 @@
 //! Workers whose disk is full (fault 22): a real one, mounted small for the test.
 
 use std::{
-    fs::{self, File},
-    io::Write,
+    fs,
     path::{Path, PathBuf},
 };
 
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use selffer_tests::{
     fleet::{Fleet, PATIENCE},
     invariants::assert_invariants,
+    small_disk::SmallDisk,
     wait,
 };
 use serde_json::Value;
 
-use super::{STUDY_PATIENCE, import_images, reference};
-
-/// A small disk in memory at a folder, while this lives.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    fn at(folder: PathBuf) -> Self {
-        fs::create_dir_all(&folder).unwrap();
-        let mounted = mount(Some("none"), &folder, Some("tmpfs"), MsFlags::empty(), Some("size=48m"));
-        mounted.expect("a disk of 48 MB in memory; this test mounts one and runs as root");
-        Self(folder)
-    }
-
-    /// Takes all that is left of it, and says which file that is.
-    fn fill(&self) -> PathBuf {
-        let path = self.0.join("filler");
-        let mut file = File::create(&path).unwrap();
-        let page = [7; 4096];
-        while file.write_all(&page).is_ok() {}
-        path
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = umount2(&self.0, MntFlags::MNT_DETACH);
-    }
-}
+use crate::{STUDY_PATIENCE, import_images, reference};
 
 fn job(fleet: &Fleet) -> Value {
     let jobs = fleet.person().jobs_if_answered("one").unwrap_or_default();
@@ -61,7 +33,7 @@ fn checkpoints(attempt: &Path) -> Vec<PathBuf> {
 fn fleet_on_a_small_disk() -> (Fleet, SmallDisk) {
     let mut fleet = Fleet::start_with(&reference::PATIENT);
     import_images(&fleet, 20, 8);
-    let disk = SmallDisk::at(fleet.scratch_folder("one"));
+    let disk = SmallDisk::mount(&fleet.scratch_folder("one"), "size=48m");
     fleet.worker_arguments = vec!["--checkpoint-every=200ms".to_owned(), "--cache-gib=1".to_owned()];
     let _ = fleet.jobctl_ok(&["submit", &fleet.write("one.yaml", &reference::one_job("one")), "--yes"]);
     fleet.start_worker("one", 1);
@@ -113,7 +85,7 @@ fn a_network_that_cannot_be_kept_costs_an_attempt_of_the_infrastructure_and_no_w
 fn a_worker_that_finds_no_room_at_all_says_so_and_fails_no_job_for_good() {
     let mut fleet = Fleet::start_with(&reference::PATIENT);
     import_images(&fleet, 20, 8);
-    let disk = SmallDisk::at(fleet.scratch_folder("one"));
+    let disk = SmallDisk::mount(&fleet.scratch_folder("one"), "size=48m");
     fleet.start_worker("one", 1);
     wait::until("a worker", PATIENCE, || {
         fleet.printed(selffer_tests::schedule::Victim::Worker(0)).contains("ready")
