@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Repeats a call for as long as it is told to try again, as workers and people's tools do.
-async fn patiently<T, F: Future<Output = Result<T, Status>>>(mut call: impl FnMut() -> F) -> T {
+pub(crate) async fn patiently<T, F: Future<Output = Result<T, Status>>>(mut call: impl FnMut() -> F) -> T {
     let answered = async {
         loop {
             match call().await {

@@ -9,6 +9,7 @@ use tonic::{Code, Status};
 use crate::{
     external::Shared,
     harness::{DEADLINE, GRID, Server, import_pack, open_session, submit},
+    outages::patiently,
     worker::Holding,
 };
 
@@ -123,8 +124,12 @@ async fn connections_to_a_server_that_takes_no_writes_are_dropped_for_others() {
     shared.psql("ALTER DATABASE selffer RESET default_transaction_read_only");
 
     assert_eq!(beat_patiently(&connection, &holding).await, v1::Verdict::Ok);
-    holding.finish(150).await;
-    let submitted = submit(&connection, 2, &GRID.replace("study: first", "study: second")).await.unwrap();
+    // Each of the old ones is found out by a call that is told to come again.
+    let weights = b"weights".as_slice();
+    let id = patiently(|| holding.checkpoint(v1::CheckpointKind::Final, 8, weights)).await;
+    patiently(|| holding.complete(&id, 150)).await;
+    let second = GRID.replace("study: first", "study: second");
+    let submitted = patiently(|| submit(&connection, 2, &second)).await;
     assert_eq!(submitted.study, "second");
     drop(server);
     shared.stop().await;
