@@ -74,7 +74,10 @@ pub(crate) async fn change_each(
         record(connection, &steps).await?;
         open_attempts(connection, &steps).await?;
         close_attempts(connection, &steps).await?;
-        queue.extend(steps.iter().filter_map(Step::came_back_to).map(|change| vec![change]));
+        let came_back: Vec<_> = steps.iter().filter_map(Step::came_back_to).collect();
+        if !came_back.is_empty() {
+            queue.push_back(came_back);
+        }
         let written = steps.iter().filter(|s| s.is_news() && s.came_back_to().is_none());
         let news = sources::news(connection, written.map(Step::after).collect()).await?;
         queue.extend(news.into_iter().map(|(jobs, event)| hearing(jobs, &event)));

@@ -119,18 +119,7 @@ impl JobRow {
 
 /// Reads a job without a lock: whoever changes it first wins.
 pub(crate) async fn read(connection: &mut PgConnection, job_id: JobId) -> Result<Option<Loaded>, StoreError> {
-    let row = sqlx::query_as!(
-        JobRow,
-        r#"SELECT job_id, state, state_since, attempt, budgets AS "budgets: Json<Budgets>",
-               not_before, claim_id, session_id, worker, hold AS "hold: Json<HoldReason>",
-               failure AS "failure: Json<Failure>", is_source, interest,
-               withdrawn_at IS NOT NULL AS "withdrawn!",
-               hold_asked AS "hold_asked: Json<HoldReason>", clock_timestamp() AS "now!"
-           FROM jobs
-           WHERE job_id = $1"#,
-        job_id.0,
-    );
-    row.fetch_optional(connection).await?.map(JobRow::load).transpose()
+    Ok(read_all(connection, &[job_id.0]).await?.remove(&job_id))
 }
 
 /// The same for several; those that are not there are left out.
@@ -156,19 +145,7 @@ pub(crate) async fn read_all(
 /// Reads a job and keeps others from changing it until the transaction ends. A key-share
 /// lock of a foreign key (a new metric, a new dependant) does not wait for it.
 pub(crate) async fn lock(connection: &mut PgConnection, job_id: JobId) -> Result<Option<Loaded>, StoreError> {
-    let row = sqlx::query_as!(
-        JobRow,
-        r#"SELECT job_id, state, state_since, attempt, budgets AS "budgets: Json<Budgets>",
-               not_before, claim_id, session_id, worker, hold AS "hold: Json<HoldReason>",
-               failure AS "failure: Json<Failure>", is_source, interest,
-               withdrawn_at IS NOT NULL AS "withdrawn!",
-               hold_asked AS "hold_asked: Json<HoldReason>", clock_timestamp() AS "now!"
-           FROM jobs
-           WHERE job_id = $1
-           FOR NO KEY UPDATE"#,
-        job_id.0,
-    );
-    row.fetch_optional(connection).await?.map(JobRow::load).transpose()
+    Ok(lock_all(connection, &[job_id.0]).await?.pop())
 }
 
 /// Reads jobs and keeps others from changing them until the transaction ends.
