@@ -18,29 +18,31 @@ pub(super) async fn complete_each(
     coordinator: Arc<Coordinator>,
     completions: Vec<Completion>,
 ) -> Vec<Result<Completed, Status>> {
-    let everybody = |status: &Status| completions.iter().map(|_| Err(status.clone())).collect();
     let checked = match coordinator.store.check_results(&completions).await {
         Ok(checked) => checked,
-        Err(error) => return everybody(&of_store(&error)),
+        Err(error) => return nobody(&completions, &of_store(&error)),
     };
-    let checked: Vec<_> = completions.iter().cloned().zip(checked).collect();
-    let sound = checked.iter().filter(|(_, untrue)| untrue.is_none());
-    let sound: Vec<Completion> = sound.map(|(completion, _)| completion.clone()).collect();
-    let mut completed = match coordinator.store.complete_each(&sound).await {
-        Ok(completed) => completed.into_iter(),
-        Err(error) => return everybody(&of_store(&error)),
+    let (mut sound, mut untrue) = (Vec::new(), Vec::new());
+    for (place, (completion, found)) in completions.into_iter().zip(checked).enumerate() {
+        match found {
+            None => sound.push(completion),
+            Some(found) => untrue.push((place, completion.holder, found)),
+        }
+    }
+    let mut answers: Vec<_> = match coordinator.store.complete_each(&sound).await {
+        Ok(completed) => completed.into_iter().map(|one| one.map_err(|error| of_store(&error))).collect(),
+        Err(error) => nobody(&sound, &of_store(&error)),
     };
-    let mut answers = Vec::with_capacity(checked.len());
-    for (completion, untrue) in checked {
-        answers.push(match untrue {
-            Some(untrue) => Err(refuse(&coordinator, &completion.holder, untrue).await),
-            None => match completed.next() {
-                Some(completed) => completed.map_err(|error| of_store(&error)),
-                None => Err(Status::internal("the coordinator has a bug: a completion without an answer")),
-            },
-        });
+    // In their order, so that each comes to stand where it was.
+    for (place, holder, found) in untrue {
+        answers.insert(place, Err(refuse(&coordinator, &holder, found).await));
     }
     answers
+}
+
+/// None of them is known to be done.
+fn nobody(completions: &[Completion], why: &Status) -> Vec<Result<Completed, Status>> {
+    completions.iter().map(|_| Err(why.clone())).collect()
 }
 
 /// Ends an attempt whose result cannot be true; what its worker hears.
