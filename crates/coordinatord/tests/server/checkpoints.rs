@@ -8,7 +8,7 @@ use selffer_proto::{client::Connection, v1};
 use tonic::{Code, Status};
 
 use crate::{
-    harness::{DEADLINE, GRID, Server, claim, import_pack, open_session, submit},
+    harness::{DEADLINE, Server, claim},
     worker::Holding,
 };
 
@@ -36,19 +36,11 @@ async fn state(connection: &Connection, selector: &str) -> v1::JobState {
     connection.studies().get_job(request).await.unwrap().into_inner().job.unwrap().state()
 }
 
-/// A job that runs, on a fresh coordinator.
-async fn running<'a>(connection: &'a Connection) -> Holding<'a> {
-    import_pack(connection).await;
-    submit(connection, 1, GRID).await.unwrap();
-    let session = open_session(connection, 1, "node").await;
-    Holding::claimed(connection, &session, "node", 1).await
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_chunk_that_was_there_is_not_taken_on_trust() {
     let server = Server::start();
     let connection = server.connection();
-    let holding = running(&connection).await;
+    let holding = Holding::running(&connection).await;
     holding.checkpoint(INTERMEDIATE, 2, b"same").await.unwrap();
     flip_a_bit(&server, b"same");
 
@@ -64,7 +56,7 @@ async fn a_chunk_that_was_there_is_not_taken_on_trust() {
 async fn an_attempt_gets_the_newest_two_checkpoints_and_a_damaged_one_drops_out() {
     let server = Server::start();
     let connection = server.connection();
-    let holding = running(&connection).await;
+    let holding = Holding::running(&connection).await;
     let mut ids = Vec::new();
     for (iteration, content) in [(2, "two"), (4, "four"), (6, "six")] {
         ids.push(holding.checkpoint(INTERMEDIATE, iteration, content.as_bytes()).await.unwrap());
@@ -90,7 +82,7 @@ async fn an_attempt_gets_the_newest_two_checkpoints_and_a_damaged_one_drops_out(
 async fn a_damaged_final_is_trained_again_and_its_dependants_wait() {
     let server = Server::start();
     let connection = server.connection();
-    let holding = running(&connection).await;
+    let holding = Holding::running(&connection).await;
     let (source, content) = (holding.assignment.name.clone(), holding.assignment.name.clone());
     holding.finish(150).await;
     let session_id = holding.session_id.clone();
@@ -144,7 +136,7 @@ async fn wait_until_gone(server: &Server, connection: &Connection, content: &str
 async fn what_nobody_needs_leaves_the_disk_and_what_somebody_needs_stays() {
     let server = Server::start();
     let connection = server.connection();
-    let holding = running(&connection).await;
+    let holding = Holding::running(&connection).await;
     for (iteration, content) in [(1, "one"), (2, "two"), (3, "three")] {
         holding.checkpoint(INTERMEDIATE, iteration, content.as_bytes()).await.unwrap();
     }

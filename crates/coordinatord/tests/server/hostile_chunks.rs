@@ -7,30 +7,23 @@ use std::{
 };
 
 use selffer_core::{ids::Digest, limits::CHUNK_BYTES_MAX};
-use selffer_proto::{client::Connection, v1};
+use selffer_proto::v1;
 use tonic::Code;
 
 use crate::{
-    harness::{DEADLINE, GRID, Server, import_pack, open_session, submit},
+    harness::{DEADLINE, Server},
     sending::{Sending, beat, content},
     worker::Holding,
 };
 
 const INTERMEDIATE: v1::CheckpointKind = v1::CheckpointKind::Intermediate;
 
-async fn running<'a>(connection: &'a Connection) -> Holding<'a> {
-    import_pack(connection).await;
-    submit(connection, 1, GRID).await.unwrap();
-    let session = open_session(connection, 1, "node").await;
-    Holding::claimed(connection, &session, "node", 1).await
-}
-
 /// Fault 51.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_chunk_that_is_not_as_declared_is_refused_and_nothing_is_stored() {
     let server = Server::start_patient();
     let connection = server.connection();
-    let holding = running(&connection).await;
+    let holding = Holding::running(&connection).await;
     let files_before = server.chunk_files();
     let sending = Sending::new(&holding, INTERMEDIATE, 1, content(1, 3 << 20));
     let id = sending.begin().await.unwrap().checkpoint_id;
@@ -69,7 +62,7 @@ async fn a_chunk_that_is_not_as_declared_is_refused_and_nothing_is_stored() {
 async fn a_manifest_that_does_not_add_up_is_refused_with_the_object() {
     let server = Server::start_patient();
     let connection = server.connection();
-    let holding = running(&connection).await;
+    let holding = Holding::running(&connection).await;
     for wrong in ["empty", "longer", "too large"] {
         let mut sending = Sending::new(&holding, INTERMEDIATE, 1, b"weights".to_vec());
         let object = &mut sending.manifest.objects[0];
@@ -92,7 +85,7 @@ async fn a_manifest_that_does_not_add_up_is_refused_with_the_object() {
 async fn publishing_too_early_or_after_a_chunk_went_is_refused_and_twice_is_once() {
     let server = Server::start_patient();
     let connection = server.connection();
-    let holding = running(&connection).await;
+    let holding = Holding::running(&connection).await;
     let sending = Sending::new(&holding, INTERMEDIATE, 1, content(1, CHUNK_BYTES_MAX + 1));
     let never_begun = uuid::Uuid::from_u128(7).to_string();
     let refused = sending.publish(&never_begun).await.unwrap_err();
@@ -132,7 +125,7 @@ fn temporary(path: &Path) -> PathBuf {
 async fn what_a_crash_leaves_between_two_steps_is_removed_or_found_again() {
     let server = Server::start_patient();
     let connection = server.connection();
-    let holding = running(&connection).await;
+    let holding = Holding::running(&connection).await;
     let sending = Sending::new(&holding, INTERMEDIATE, 1, content(1, CHUNK_BYTES_MAX + 100));
     let id = sending.begin().await.unwrap().checkpoint_id;
     sending.put_own(&id, 0).await.unwrap();
@@ -180,7 +173,7 @@ async fn what_a_crash_leaves_between_two_steps_is_removed_or_found_again() {
 async fn a_newest_checkpoint_that_an_operator_removed_is_noticed_and_the_one_before_is_used() {
     let server = Server::start_patient();
     let connection = server.connection();
-    let holding = running(&connection).await;
+    let holding = Holding::running(&connection).await;
     let older = holding.checkpoint(INTERMEDIATE, 2, b"older").await.unwrap();
     let newest = holding.checkpoint(INTERMEDIATE, 4, b"newest").await.unwrap();
     fs::remove_file(server.chunk_file(b"newest")).unwrap();
@@ -210,7 +203,7 @@ async fn a_newest_checkpoint_that_an_operator_removed_is_noticed_and_the_one_bef
 async fn a_header_that_would_break_its_reader_is_stored_as_it_is() {
     let server = Server::start_patient();
     let connection = server.connection();
-    let holding = running(&connection).await;
+    let holding = Holding::running(&connection).await;
     // A safetensors header that says it has 2^63 bytes, and a pickle that would run a command.
     let header = [&(1_u64 << 63).to_le_bytes()[..], br#"{"a":{"dtype":"F32","shape":[-1]}}"#].concat();
     let pickle = b"cposix\nsystem\n(S'true'\ntR.".to_vec();

@@ -16,7 +16,7 @@ use tonic::Code;
 
 use crate::{
     external::Shared,
-    harness::{DEADLINE, GRID, Server, import_pack, open_session, submit},
+    harness::{DEADLINE, GRID, Server, open_session, submit},
     worker::Holding,
 };
 
@@ -69,12 +69,8 @@ async fn until_waiting(shared: &Shared, count: u32) {
 async fn with_a_job(shared: &Shared) -> (Server, String, v1::Assignment) {
     let server = shared.coordinator();
     let connection = server.connection();
-    import_pack(&connection).await;
-    submit(&connection, 1, GRID).await.unwrap();
-    let session = open_session(&connection, 1, "node").await;
-    let holding = Holding::claimed(&connection, &session, "node", 1).await;
-    let assignment = holding.assignment.clone();
-    (server, session, assignment)
+    let Holding { session_id, assignment, .. } = Holding::running(&connection).await;
+    (server, session_id, assignment)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

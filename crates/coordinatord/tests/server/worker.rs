@@ -7,7 +7,7 @@ use selffer_core::{artifact::Manifest, identity::job_key, ids::Digest, spec::Job
 use selffer_proto::{client::Connection, v1};
 use tonic::Status;
 
-use crate::harness::claim;
+use crate::harness::{GRID, claim, import_pack, open_session, submit};
 
 /// A worker with the job that it holds.
 pub(crate) struct Holding<'a> {
@@ -29,6 +29,14 @@ impl<'a> Holding<'a> {
         let request = v1::ConfirmRequest { session_id: session_id.into(), claim: holding.claim() };
         connection.workers().confirm(request).await.unwrap();
         holding
+    }
+
+    /// A job of a new study that runs, on a fresh coordinator.
+    pub(crate) async fn running(connection: &'a Connection) -> Self {
+        import_pack(connection).await;
+        submit(connection, 1, GRID).await.unwrap();
+        let session = open_session(connection, 1, "node").await;
+        Self::claimed(connection, &session, "node", 1).await
     }
 
     pub(crate) fn claim(&self) -> Option<v1::JobClaim> {

@@ -23,19 +23,6 @@ async fn beat(connection: &Connection, holding: &Holding<'_>) -> Result<v1::Verd
     Ok(answer.verdicts[0].verdict())
 }
 
-/// Beats until it is answered.
-async fn beat_patiently(connection: &Connection, holding: &Holding<'_>) -> v1::Verdict {
-    let answered = async {
-        loop {
-            match beat(connection, holding).await {
-                Ok(verdict) => return verdict,
-                Err(status) => assert_eq!(status.code(), Code::Unavailable, "{status}"),
-            }
-        }
-    };
-    tokio::time::timeout(DEADLINE, answered).await.expect("an answer")
-}
-
 async fn start(shared: &Shared) -> Server {
     let server = shared.coordinator();
     import_pack(&server.connection()).await;
@@ -63,7 +50,7 @@ async fn a_database_that_is_away_for_three_lives_of_a_session_costs_nobody_a_job
     shared.start_database().await;
 
     for holding in &holdings {
-        assert_eq!(beat_patiently(&connection, holding).await, v1::Verdict::Ok);
+        assert_eq!(patiently(|| beat(&connection, holding)).await, v1::Verdict::Ok);
     }
     for holding in &holdings {
         holding.finish(150).await;
@@ -86,7 +73,7 @@ async fn a_coordinator_whose_every_connection_is_cut_twice_goes_on() {
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
              WHERE application_name LIKE 'selffer%' AND pid <> pg_backend_pid()",
         );
-        assert_eq!(beat_patiently(&connection, &holding).await, v1::Verdict::Ok, "round {round}");
+        assert_eq!(patiently(|| beat(&connection, &holding)).await, v1::Verdict::Ok, "round {round}");
     }
 
     holding.finish(150).await;
@@ -123,7 +110,7 @@ async fn connections_to_a_server_that_takes_no_writes_are_dropped_for_others() {
     // From here on new connections reach one that takes writes; nobody cuts the old ones.
     shared.psql("ALTER DATABASE selffer RESET default_transaction_read_only");
 
-    assert_eq!(beat_patiently(&connection, &holding).await, v1::Verdict::Ok);
+    assert_eq!(patiently(|| beat(&connection, &holding)).await, v1::Verdict::Ok);
     // Each of the old ones is found out by a call that is told to come again.
     let weights = b"weights".as_slice();
     let id = patiently(|| holding.checkpoint(v1::CheckpointKind::Final, 8, weights)).await;
