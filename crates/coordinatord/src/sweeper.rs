@@ -12,7 +12,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use selffer_core::{
-    brake::{Brake, Sight},
+    brake::{Allowed, Brake, Patience, Sight},
     election::Duty,
     limits::LEADER_TERM_S,
     rollback::{self, Freeze, FreezeBounds},
@@ -30,10 +30,11 @@ const TERM: Duration = Duration::from_secs(LEADER_TERM_S);
 
 /// Sweeps until `stopping`.
 pub(crate) async fn run(coordinator: Arc<Coordinator>, stopping: CancellationToken) {
-    let ttl = coordinator.timing.session_ttl;
+    let timing = &coordinator.timing;
+    let patience = Patience { ttl: timing.session_ttl, lost_after: timing.lost_after };
     let began_at = Instant::now();
-    let mut brake = Brake::new(ttl, Duration::ZERO);
-    let mut pause = tokio::time::interval((ttl / 8).min(PAUSE_MAX));
+    let mut brake = Brake::new(patience, Duration::ZERO);
+    let mut pause = tokio::time::interval((patience.ttl / 8).min(PAUSE_MAX));
     pause.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -79,7 +80,7 @@ async fn sweep(coordinator: &Coordinator, brake: &mut Brake, began_at: Instant) 
         info!(ended, "jobs that nobody wants any more were ended");
         coordinator.changed();
     }
-    if allowed { expire(coordinator, &store, database_now).await } else { Ok(()) }
+    expire(coordinator, &store, allowed, database_now).await
 }
 
 /// As of when the brake looked: should this program be stopped here for long, or the clock jump, then
@@ -87,16 +88,22 @@ async fn sweep(coordinator: &Coordinator, brake: &mut Brake, began_at: Instant) 
 async fn expire(
     coordinator: &Coordinator,
     store: &Store,
+    allowed: Allowed,
     database_now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let timing = &coordinator.timing;
     let for_long = |lasting| Overdue { lasting, as_of: Some(database_now) };
-    let suspect = store.expire_sessions(for_long(timing.session_ttl)).await?;
-    let unconfirmed = store.time_out_confirmations(for_long(timing.confirm_within)).await?;
-    let lost = store.lose_workers(for_long(timing.lost_after)).await?;
-    let unlisted = store.lose_unlisted(for_long(timing.lost_after)).await?;
-    if suspect + unconfirmed + lost + unlisted > 0 {
-        info!(suspect, unconfirmed, lost, unlisted, "jobs changed state because their workers are silent");
+    let (mut suspect, mut lost) = (0, 0);
+    if allowed >= Allowed::Suspicion {
+        suspect += store.expire_sessions(for_long(timing.session_ttl)).await?;
+        suspect += store.time_out_confirmations(for_long(timing.confirm_within)).await?;
+    }
+    if allowed >= Allowed::Loss {
+        lost += store.lose_workers(for_long(timing.lost_after)).await?;
+        lost += store.lose_unlisted(for_long(timing.lost_after)).await?;
+    }
+    if suspect + lost > 0 {
+        info!(suspect, lost, "jobs changed state because their workers are silent");
         coordinator.dispatcher.wake();
         coordinator.changed();
     }

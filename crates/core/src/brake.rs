@@ -1,9 +1,11 @@
 //! When the sweeper must hold still: the mass-expiry brake.
 //!
-//! A session is expired because it was silent. If we were away (started just now, paused,
-//! cut off from the database) or the database's clock jumped, then silence says nothing, and
-//! everyone gets one TTL to be heard again. Pure: the time on the caller's own clock, which only
-//! ever runs forward, is a parameter, as the time since some moment that stays the same.
+//! A session is expired because it was silent, and its jobs are lost because it stayed so. If we
+//! were away (started just now, paused, cut off from the database) or the database's clock jumped,
+//! then silence says nothing, and everyone gets as long as ever to be heard again: one TTL before
+//! anybody is suspect, and the whole of what a worker may be away before anything is taken from it.
+//! Pure: the time on the caller's own clock, which only ever runs forward, is a parameter, as the
+//! time since some moment that stays the same.
 
 use std::time::Duration;
 
@@ -23,12 +25,34 @@ pub struct Sight {
     pub silent: u32,
 }
 
+/// For how long a worker may be silent.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Before its session expires.
+    pub ttl: Duration,
+    /// Before its jobs are lost.
+    pub lost_after: Duration,
+}
+
+/// What silence may lead to now; each allows what stands before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Allowed {
+    /// Nothing.
+    Nothing,
+    /// Sessions may expire: their jobs become suspect, which costs nothing.
+    Suspicion,
+    /// Jobs may be lost.
+    Loss,
+}
+
 /// Decides whether silence may count.
 #[derive(Debug)]
 pub struct Brake {
-    ttl: Duration,
-    /// Nothing expires before this.
-    holds_until: Duration,
+    patience: Patience,
+    /// Since when we have seen what is going on.
+    undisturbed_since: Duration,
+    /// A mass expiry waits until this.
+    mass_waits_until: Duration,
     /// When we last tried to look.
     last_tried: Duration,
     /// The database's clock then; none if it did not answer.
@@ -38,43 +62,51 @@ pub struct Brake {
 }
 
 impl Brake {
-    /// A brake that holds for one TTL from `now`, when the program starts.
+    /// A brake that holds from `now`, when the program starts.
     #[must_use]
-    pub fn new(ttl: Duration, now: Duration) -> Self {
-        Self { ttl, holds_until: now + ttl, last_tried: now, last_database: None, mass_delayed: false }
+    pub fn new(patience: Patience, now: Duration) -> Self {
+        Self {
+            patience,
+            undisturbed_since: now,
+            mass_waits_until: now,
+            last_tried: now,
+            last_database: None,
+            mass_delayed: false,
+        }
     }
 
     /// We could not see what is going on.
     pub fn disturbed(&mut self, now: Duration) {
-        self.holds_until = now + self.ttl;
+        self.undisturbed_since = now;
         self.last_tried = now;
         self.last_database = None;
     }
 
-    /// Whether what is silent may expire.
-    pub fn allows(&mut self, sight: Sight, now: Duration) -> bool {
+    /// What the silence that we see may lead to.
+    pub fn allows(&mut self, sight: Sight, now: Duration) -> Allowed {
         if self.missed_something(sight, now) {
-            self.holds_until = now + self.ttl;
+            self.undisturbed_since = now;
         }
         self.last_tried = now;
         self.last_database = Some(sight.database_now);
-        if now < self.holds_until {
-            return false;
+        let undisturbed = now - self.undisturbed_since;
+        if undisturbed < self.patience.ttl || now < self.mass_waits_until {
+            return Allowed::Nothing;
         }
         let is_mass = sight.silent >= MASS_SESSIONS_MIN && sight.silent > sight.live;
         if is_mass && !self.mass_delayed {
             self.mass_delayed = true;
-            self.holds_until = now + self.ttl;
-            return false;
+            self.mass_waits_until = now + self.patience.ttl;
+            return Allowed::Nothing;
         }
         self.mass_delayed = is_mass;
-        true
+        if undisturbed < self.patience.lost_after { Allowed::Suspicion } else { Allowed::Loss }
     }
 
     /// Were we away, or did the two clocks run apart, for a good part of a TTL?
     fn missed_something(&self, sight: Sight, now: Duration) -> bool {
         let ours = now.saturating_sub(self.last_tried);
-        let tolerance = self.ttl / 2;
+        let tolerance = self.patience.ttl / 2;
         let jumped = |last: DateTime<Utc>| {
             let theirs = (sight.database_now - last).to_std();
             theirs.map_or(true, |theirs| theirs.abs_diff(ours) > tolerance)
@@ -87,7 +119,8 @@ impl Brake {
 mod tests {
     use super::*;
 
-    const TTL: Duration = Duration::from_secs(40);
+    const PATIENCE: Patience =
+        Patience { ttl: Duration::from_secs(40), lost_after: Duration::from_secs(150) };
 
     struct Scene {
         brake: Brake,
@@ -95,18 +128,28 @@ mod tests {
 
     impl Scene {
         fn new() -> Self {
-            Self { brake: Brake::new(TTL, Duration::ZERO) }
+            Self { brake: Brake::new(PATIENCE, Duration::ZERO) }
         }
 
         /// Looks at `at_s`, when the database's clock is `skew_s` ahead.
-        fn allows_with_skew(&mut self, at_s: u64, skew_s: i64, live: u32, silent: u32) -> bool {
+        fn looks_with_skew(&mut self, at_s: u64, skew_s: i64, live: u32, silent: u32) -> Allowed {
             let seconds = 1_700_000_000 + at_s as i64 + skew_s;
             let database_now = DateTime::from_timestamp(seconds, 0).unwrap();
             self.brake.allows(Sight { database_now, live, silent }, Duration::from_secs(at_s))
         }
 
+        /// Whether anything may expire.
+        fn allows_with_skew(&mut self, at_s: u64, skew_s: i64, live: u32, silent: u32) -> bool {
+            self.looks_with_skew(at_s, skew_s, live, silent) >= Allowed::Suspicion
+        }
+
         fn allows(&mut self, at_s: u64, live: u32, silent: u32) -> bool {
             self.allows_with_skew(at_s, 0, live, silent)
+        }
+
+        /// Whether anything may be lost.
+        fn loses(&mut self, at_s: u64) -> bool {
+            self.looks_with_skew(at_s, 0, 1, 1) == Allowed::Loss
         }
 
         /// Looks every 10 s, so that no gap arises; the last look is at `to_s`.
@@ -147,6 +190,20 @@ mod tests {
         assert!(!scene.allows(51, 1, 1));
         assert!(!scene.allows(70, 1, 1));
         assert!(scene.allows(90, 1, 1));
+    }
+
+    #[test]
+    fn nothing_is_lost_until_it_ran_undisturbed_for_as_long_as_a_worker_may_be_away() {
+        let mut scene = Scene::new();
+        scene.quiet(0, 140);
+        assert!(!scene.loses(149));
+        assert!(scene.loses(150));
+
+        scene.brake.disturbed(Duration::from_secs(160));
+
+        scene.quiet(170, 300);
+        assert!(!scene.loses(309), "a worker is suspect, but nothing is taken from it");
+        assert!(scene.loses(310));
     }
 
     #[test]

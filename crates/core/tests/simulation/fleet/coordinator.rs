@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use selffer_core::{
-    brake::{Brake, Sight},
+    brake::{Allowed, Brake, Patience, Sight},
     ids::ClaimId,
     job::Failure,
-    limits::SESSION_TTL_S,
+    limits::{LOST_AFTER_S, SESSION_TTL_S},
 };
 
 use super::{
@@ -39,7 +39,9 @@ pub(super) struct Coordinator {
 }
 
 fn brake() -> Brake {
-    Brake::new(Duration::from_secs(SESSION_TTL_S), Duration::ZERO)
+    let patience =
+        Patience { ttl: Duration::from_secs(SESSION_TTL_S), lost_after: Duration::from_secs(LOST_AFTER_S) };
+    Brake::new(patience, Duration::ZERO)
 }
 
 impl Coordinator {
@@ -197,9 +199,11 @@ impl World {
         let mut found = model.withdrawn(bounds, as_of);
         let (live, silent) = model.liveness(bounds, as_of);
         let sight = Sight { database_now: as_of, live, silent };
-        if self.coordinators[index].brake.allows(sight, ran_for) || model.without == Without::Brake {
-            found.extend(model.silent(bounds, as_of));
-        }
+        let allowed = match model.without {
+            Without::Brake => Allowed::Loss,
+            _ => self.coordinators[index].brake.allows(sight, ran_for),
+        };
+        found.extend(model.silent(bounds, as_of, allowed));
         let due = |what: Overdue| Due { what, claim: model.claim_of(what), as_of };
         found.into_iter().map(due).collect()
     }

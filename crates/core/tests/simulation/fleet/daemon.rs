@@ -37,6 +37,8 @@ pub(super) enum Lane {
 pub(super) struct Call {
     pub(super) number: u32,
     pub(super) sent_at: i64,
+    /// Over the connection to this one.
+    pub(super) coordinator: usize,
     pub(super) request: Request,
 }
 
@@ -105,8 +107,9 @@ impl World {
         let number = self.calls;
         let within = if matches!(request, Request::Claim(_)) { CLAIM_WITHIN } else { CALL_WITHIN };
         let daemon = &mut self.daemons[index];
-        let (node, session) = (daemon.node, daemon.session);
-        daemon.lanes[lane as usize] = Some(Call { number, sent_at: self.now, request: request.clone() });
+        let Daemon { node, session, coordinator, .. } = *daemon;
+        let call = Call { number, sent_at: self.now, coordinator, request: request.clone() };
+        daemon.lanes[lane as usize] = Some(call);
         self.send(&Letter { daemon: index, node, session, call: number, request });
         self.after(within, Happening::Unanswered { daemon: index, call: number });
     }
@@ -122,7 +125,7 @@ impl World {
     /// An answer, or that there is none. Those to calls that were answered or given up are not
     /// listened to.
     pub(super) fn answered(&mut self, index: usize, number: u32, answer: Answer) {
-        let other = self.random.below(self.coordinators.len());
+        let coordinators = self.coordinators.len();
         let daemon = &mut self.daemons[index];
         let lanes = [Lane::Beat, Lane::Ask, Lane::Work].into_iter();
         let is_its = |lane: &Lane| daemon.lanes[*lane as usize].as_ref().is_some_and(|c| c.number == number);
@@ -134,8 +137,9 @@ impl World {
             // It was only waiting to be made again.
             return self.call(index, lane, call.request);
         }
-        if matches!(answer, Answer::None) {
-            daemon.coordinator = other;
+        // The connection broke, if none of its other calls has noticed yet.
+        if matches!(answer, Answer::None) && daemon.coordinator == call.coordinator {
+            daemon.coordinator = (daemon.coordinator + 1) % coordinators;
         }
         match lane {
             Lane::Beat => self.beat_answered(index, &call, answer),

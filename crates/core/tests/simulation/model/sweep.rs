@@ -6,6 +6,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use selffer_core::{
+    brake::Allowed,
     ids::{ClaimId, SessionId},
     interest::Interest,
     job::{Event, Failure, FailureClass, StateKind},
@@ -73,14 +74,14 @@ impl Model {
         withdrawals.filter(|what| self.is_overdue(*what, bounds, now)).collect()
     }
 
-    /// What silence has made overdue.
-    pub(crate) fn silent(&self, bounds: &Bounds, now: DateTime<Utc>) -> Vec<Overdue> {
+    /// What silence has made overdue, of what it may lead to.
+    pub(crate) fn silent(&self, bounds: &Bounds, now: DateTime<Utc>, allowed: Allowed) -> Vec<Overdue> {
         let jobs = || 0..self.jobs.len();
         let sessions = self.sessions.keys().copied().map(Overdue::Session);
-        let all = sessions
-            .chain(jobs().map(Overdue::Confirmation))
-            .chain(jobs().map(Overdue::Worker))
-            .chain(jobs().map(Overdue::Listing));
+        let suspicions = sessions.chain(jobs().map(Overdue::Confirmation));
+        let losses = jobs().map(Overdue::Worker).chain(jobs().map(Overdue::Listing));
+        let of = |least: Allowed| allowed >= least;
+        let all = suspicions.filter(|_| of(Allowed::Suspicion)).chain(losses.filter(|_| of(Allowed::Loss)));
         all.filter(|what| self.is_overdue(*what, bounds, now)).collect()
     }
 
