@@ -10,21 +10,17 @@ use std::{
 };
 
 use anyhow::Result;
-use selffer_storage::{PgConnectOptions, PrivateServer, ServerConfig, Store, StoreError, StoreOptions};
+use selffer_storage::{PrivateServer, ServerConfig, Store, StoreOptions};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::{config::Config, data_folder::DataFolder};
+use crate::{config::Config, data_folder::DataFolder, outage};
 
 /// How long a private server may take to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 /// Between two tries to start a server that does not start.
 const START_AGAIN_EVERY: Duration = Duration::from_secs(5);
-/// How long a server of ours that ends while we connect is waited for.
-const CONNECT_WITHIN: Duration = Duration::from_secs(60);
-/// Between two tries to connect to it.
-const CONNECT_AGAIN_EVERY: Duration = Duration::from_millis(200);
 
 /// A connected store, and the server behind it if that is ours.
 pub(crate) struct Database {
@@ -60,11 +56,11 @@ impl Database {
         let database = server.connect_options();
         // From now on it is started again if it ends, also while we connect.
         let server = Supervised::of(server);
-        match connect_patiently(&database, &options).await {
+        match outage::outlast(async || Ok(Store::connect(database.clone(), &options).await?)).await {
             Ok(store) => Ok(Self { store, server: Some(server) }),
             Err(error) => {
                 server.stop().await;
-                Err(error.into())
+                Err(error)
             }
         }
     }
@@ -88,20 +84,6 @@ impl Database {
         self.store.close().await;
         if let Some(server) = self.server {
             server.stop().await;
-        }
-    }
-}
-
-/// Connects to a server that is started again whenever it ends.
-async fn connect_patiently(database: &PgConnectOptions, options: &StoreOptions) -> Result<Store, StoreError> {
-    let began_at = Instant::now();
-    loop {
-        match Store::connect(database.clone(), options).await {
-            Err(failure) if failure.is_outage() && began_at.elapsed() < CONNECT_WITHIN => {
-                warn!(error = &failure as &dyn Error, "the private PostgreSQL went away; connecting again");
-                tokio::time::sleep(CONNECT_AGAIN_EVERY).await;
-            }
-            connected => return connected,
         }
     }
 }

@@ -4,10 +4,17 @@
 use std::{
     error::Error,
     sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
 };
 
+use anyhow::Result;
 use selffer_storage::StoreError;
 use tracing::{info, warn};
+
+/// How long a start waits for a database that answered and then went away.
+const START_WITHIN: Duration = Duration::from_secs(60);
+/// Between two tries of it.
+const START_AGAIN_EVERY: Duration = Duration::from_millis(200);
 
 /// Whether the one database of this program is known to be away.
 static AWAY: AtomicBool = AtomicBool::new(false);
@@ -28,5 +35,25 @@ pub(crate) fn note(failure: &StoreError, what: &'static str) {
 pub(crate) fn is_over() {
     if AWAY.swap(false, Ordering::Relaxed) {
         info!("the database answers again");
+    }
+}
+
+/// Does a part of the start, again and again while the database is away: its server is started
+/// anew, or fails over, and nobody is there yet to be told to try again.
+///
+/// # Errors
+/// It is away for too long, or something else is wrong.
+pub(crate) async fn outlast<T>(mut part: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+    let began_at = Instant::now();
+    loop {
+        let failure = match part().await {
+            Err(failure) if began_at.elapsed() < START_WITHIN => failure,
+            settled => return settled,
+        };
+        match failure.downcast_ref::<StoreError>() {
+            Some(error) if error.is_outage() => note(error, "trying again"),
+            _ => return Err(failure),
+        }
+        tokio::time::sleep(START_AGAIN_EVERY).await;
     }
 }

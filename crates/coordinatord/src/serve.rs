@@ -42,7 +42,7 @@ pub(crate) async fn run(config: Config) -> Result<()> {
     let chunks = chunk_place::open(&config)?;
     // From here on nothing may return early: the database must be closed.
     let database = Database::open(&config, &folder).await?;
-    let served = match take_up(database.store(), &chunks).await {
+    let served = match outage::outlast(async || take_up(database.store(), &chunks).await).await {
         Ok(()) => serve((&config, &folder), &database, chunks, (listener, http_listener), stopping).await,
         Err(error) => Err(error),
     };
