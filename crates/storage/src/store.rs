@@ -11,6 +11,7 @@ use selffer_core::retry::RetryPolicy;
 use sqlx::{
     Connection, PgPool,
     migrate::MigrateError,
+    pool::PoolConnectionMetadata,
     postgres::{PgConnectOptions, PgConnection, PgPoolOptions},
 };
 
@@ -31,6 +32,10 @@ const SETTINGS: [(&str, &str); 8] = [
 ];
 /// How long a call waits for a free connection.
 const ACQUIRE_WITHIN: Duration = Duration::from_secs(5);
+
+/// A connection that was used so recently is taken to be still there; if it is not, the call is
+/// repeated as after any lost answer. A look at each would cost as much as a statement.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
 
@@ -61,6 +66,14 @@ pub struct Store {
     pub(crate) term: Option<Term>,
 }
 
+/// Whether a pool's connection may be used; it is closed if not.
+async fn is_fit(connection: &mut PgConnection, used: PoolConnectionMetadata) -> Result<bool, sqlx::Error> {
+    if used.idle_for > TRUSTED_FOR {
+        connection.ping().await?;
+    }
+    writable::is_fit(connection).await
+}
+
 impl Store {
     /// Reads a database URL, `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
     ///
@@ -81,7 +94,8 @@ impl Store {
             PgPoolOptions::new()
                 .max_connections(connections_max)
                 .acquire_timeout(ACQUIRE_WITHIN)
-                .before_acquire(|connection, _| Box::pin(writable::is_fit(connection)))
+                .test_before_acquire(false)
+                .before_acquire(|connection, used| Box::pin(is_fit(connection, used)))
                 .connect_lazy_with(database.clone().application_name(name))
         };
         let store = Self {
