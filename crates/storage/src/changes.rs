@@ -6,17 +6,17 @@
 use std::collections::{HashSet, VecDeque};
 
 use selffer_core::{
-    job::{AttemptOutcome, Effect, Event, Job, JobState, StateKind, Transition, apply},
+    job::{AttemptOutcome, Effect, Event, JobState, StateKind, Transition, apply},
     retry::RetryPolicy,
 };
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use crate::{
     StoreError, blame,
     convert::to_i32,
     jobs::{self, Dependants, Loaded},
-    persist, sources,
+    persist::{self, Change},
+    sources,
 };
 
 /// What a change came to, with everything that followed from it.
@@ -68,10 +68,8 @@ pub(crate) async fn change_each(
             .into_iter()
             .map(|(loaded, event)| Step::decide(policy, loaded, event))
             .collect::<Result<Vec<_>, _>>()?;
-        let changes: Vec<(&Loaded, &Job)> =
-            steps.iter().filter(|s| s.is_change()).map(|s| (&s.loaded, &s.transition.job)).collect();
+        let changes: Vec<Change<'_>> = steps.iter().filter_map(Step::change).collect();
         persist::persist(connection, &changes).await?;
-        record(connection, &steps).await?;
         open_attempts(connection, &steps).await?;
         close_attempts(connection, &steps).await?;
         let came_back: Vec<_> = steps.iter().filter_map(Step::came_back_to).collect();
@@ -111,6 +109,11 @@ impl Step {
         let transition = apply(policy, &loaded.job, &event, loaded.now)
             .map_err(|error| StoreError::refused(loaded.job_id, error))?;
         Ok(Self { loaded, event, transition })
+    }
+
+    fn change(&self) -> Option<Change<'_>> {
+        let (before, after) = (&self.loaded, &self.transition.job);
+        self.is_change().then(|| Change { before, after, what: self.event.name(), detail: detail(self) })
     }
 
     fn is_change(&self) -> bool {
@@ -268,28 +271,6 @@ async fn close_attempts(connection: &mut PgConnection, steps: &[Step]) -> Result
     for (_, claim_id, outcome) in closed {
         blame::note_ending(connection, claim_id, outcome).await?;
     }
-    Ok(())
-}
-
-/// Notes for people what happened; one row for each job that changed.
-async fn record(connection: &mut PgConnection, steps: &[Step]) -> Result<(), StoreError> {
-    let changed = || steps.iter().filter(|step| step.is_change());
-    let job_ids: Vec<Uuid> = changed().map(|step| step.loaded.job_id.0).collect();
-    if job_ids.is_empty() {
-        return Ok(());
-    }
-    let (whats, details): (Vec<String>, Vec<String>) =
-        changed().map(|step| (step.event.name().to_owned(), detail(step))).unzip();
-    sqlx::query!(
-        r#"INSERT INTO events (job_id, at, what, detail)
-           SELECT job_id, clock_timestamp(), what, detail
-           FROM UNNEST($1::uuid[], $2::text[], $3::text[]) AS new (job_id, what, detail)"#,
-        &job_ids,
-        &whats,
-        &details,
-    )
-    .execute(connection)
-    .await?;
     Ok(())
 }
 
