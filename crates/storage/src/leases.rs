@@ -55,6 +55,17 @@ pub struct Assignment {
 /// not come or the fleet is frozen.
 pub type Granted = Result<Option<Assignment>, StoreError>;
 
+/// What a claim may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum May {
+    /// The job that it asks for.
+    Lease,
+    /// What it has got before.
+    Repeat,
+    /// Nothing.
+    Nothing,
+}
+
 impl Store {
     /// The lease that this claim id has already got; `None` if it is new.
     ///
@@ -75,9 +86,9 @@ impl Store {
         let (claim_id, session_id) = (new.claim.claim_id, new.session_id);
         match self.lease_each(std::slice::from_ref(new)).await {
             Ok(mut leased) => match leased.pop() {
-                Some(Ok(true)) => self.assignment(claim_id, session_id).await,
+                Some(Ok(May::Lease | May::Repeat)) => self.assignment(claim_id, session_id).await,
                 Some(Err(refused)) => Err(refused),
-                Some(Ok(false)) | None => Ok(None),
+                Some(Ok(May::Nothing)) | None => Ok(None),
             },
             Err(StoreError::Raced { .. }) => Ok(None),
             // The same claim id a second time, or at the same time.
@@ -107,20 +118,20 @@ impl Store {
     async fn grant(
         &self,
         claims: &[NewClaim],
-        leased: Vec<Result<bool, StoreError>>,
+        leased: Vec<Result<May, StoreError>>,
     ) -> Result<Vec<Granted>, StoreError> {
         let ids: Vec<_> = claims.iter().map(|new| (new.claim.claim_id, new.session_id)).collect();
         let mut found = self.assignments(&ids).await?;
         let granted = claims.iter().zip(leased).map(|(new, leased)| match leased {
-            Ok(true) => found.remove(&new.claim.claim_id).transpose(),
-            Ok(false) => Ok(None),
+            Ok(May::Lease | May::Repeat) => found.remove(&new.claim.claim_id).transpose(),
+            Ok(May::Nothing) => Ok(None),
             Err(refused) => Err(refused),
         });
         Ok(granted.collect())
     }
 
-    /// Which of them have their job now.
-    async fn lease_each(&self, claims: &[NewClaim]) -> Result<Vec<Result<bool, StoreError>>, StoreError> {
+    /// Which of them have their job now, or had one before.
+    async fn lease_each(&self, claims: &[NewClaim]) -> Result<Vec<Result<May, StoreError>>, StoreError> {
         let mut tx = self.main.begin().await?;
         let mut leased = check_live(&mut tx, claims).await?;
         // Read without a lock: a second claimer is not to wait for the first, but to take the
@@ -129,12 +140,12 @@ impl Store {
         let mut jobs = jobs::read_all(&mut tx, &job_ids).await?;
         let mut changes = Vec::new();
         for (new, leased) in claims.iter().zip(&mut leased) {
-            if !matches!(leased, Ok(true)) {
+            if !matches!(leased, Ok(May::Lease)) {
                 continue;
             }
             match jobs.remove(&new.claim.job_id).filter(is_claimable) {
                 Some(loaded) => changes.push((loaded, Event::Claimed { lease: new.lease() })),
-                None => *leased = Ok(false),
+                None => *leased = Ok(May::Nothing),
             }
         }
         changes::change_each(&mut tx, &self.policy, changes).await?;
@@ -231,25 +242,30 @@ fn is_claimable(loaded: &Loaded) -> bool {
     matches!(loaded.job.state, JobState::Ready { not_before } if not_before <= loaded.now)
 }
 
-/// Keeps the sessions from being superseded or expired until the leases are committed. Whether
-/// each may have a job: not in a freeze.
+/// Keeps the sessions from being superseded or expired until the leases are committed. What each
+/// may have: nothing new in a freeze.
 async fn check_live(
     connection: &mut PgConnection,
     claims: &[NewClaim],
-) -> Result<Vec<Result<bool, StoreError>>, StoreError> {
+) -> Result<Vec<Result<May, StoreError>>, StoreError> {
+    let claim_ids: Vec<Vec<u8>> = claims.iter().map(|new| new.claim.claim_id.0.to_vec()).collect();
     let session_ids: Vec<Uuid> = claims.iter().map(|new| new.session_id.0).collect();
     let workers: Vec<String> = claims.iter().map(|new| new.worker.clone()).collect();
     let rows = sqlx::query!(
         r#"SELECT given.place AS "place!", s.ended_at IS NOT NULL AS "ended!",
                s.expired_at IS NOT NULL AS "expired!",
+               -- No EXISTS: it would read all attempts into a table of its own first.
+               (SELECT a.claim_id FROM attempts a WHERE a.claim_id = given.claim_id) IS NOT NULL AS "repeat!",
                EXISTS (SELECT 1 FROM fleet WHERE frozen_at IS NOT NULL) AS "frozen!",
                EXISTS (
                    SELECT 1
                    FROM set_aside a
                    WHERE a.ended_at IS NULL AND a.name IN (given.worker, s.node)) AS "aside!"
-           FROM UNNEST($1::uuid[], $2::text[]) WITH ORDINALITY AS given (session_id, worker, place)
+           FROM UNNEST($1::bytea[], $2::uuid[], $3::text[]) WITH ORDINALITY
+               AS given (claim_id, session_id, worker, place)
            JOIN sessions s USING (session_id)
            FOR SHARE OF s"#,
+        &claim_ids,
         &session_ids,
         &workers,
     );
@@ -261,8 +277,10 @@ async fn check_live(
         live[place] = match row {
             row if row.ended => ended(new),
             row if row.expired => Err(StoreError::SessionSilent { session_id: new.session_id }),
+            row if row.repeat => Ok(May::Repeat),
             row if row.aside => Err(StoreError::SetAside { worker: new.worker.clone() }),
-            row => Ok(!row.frozen),
+            row if row.frozen => Ok(May::Nothing),
+            _ => Ok(May::Lease),
         };
     }
     Ok(live)

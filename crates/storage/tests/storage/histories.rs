@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use selffer_core::{
+    brake::Allowed,
     grid::Study,
     ids::{ClaimId, JobId, JobKey, SessionId},
     interest::InterestChange,
@@ -361,7 +362,8 @@ impl History {
         };
         swept.unwrap();
         let now = self.now();
-        let found = [self.model.silent(&bounds, now), self.model.withdrawn(&bounds, now)].concat();
+        let found =
+            [self.model.silent(&bounds, now, Allowed::Loss), self.model.withdrawn(&bounds, now)].concat();
         for what in found.into_iter().filter(|what| place(*what) == kind) {
             let due = Due { what, claim: self.model.claim_of(what), as_of: now };
             self.model.take_up(&due, &bounds, now).unwrap();
