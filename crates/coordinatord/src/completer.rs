@@ -1,16 +1,21 @@
 //! Completions that arrive while others are being committed are committed together.
 //!
-//! There is no task for it: whoever has the turn takes along what has queued up, and tells each
+//! There is no task for it: whoever gets a turn takes along what has queued up, and tells each
 //! what came of it. All of it runs in the handlers' own tasks, which no client can break off.
 
 use std::{
     future::Future,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use selffer_storage::{Completed, Completion};
-use tokio::sync::{Mutex as Turn, oneshot};
+use tokio::{
+    sync::{Mutex as Turn, Notify, oneshot},
+    time::{Instant, timeout_at},
+};
 use tonic::Status;
+
+use crate::gather::Gather;
 
 /// Completions that one transaction makes.
 const COMPLETIONS_IN_ONE: usize = 64;
@@ -19,7 +24,8 @@ const COMPLETIONS_IN_ONE: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Completer {
     queue: Mutex<Vec<Queued>>,
-    turn: Turn<()>,
+    arrived: Notify,
+    turn: Turn<Gather>,
 }
 
 #[derive(Debug)]
@@ -39,8 +45,9 @@ impl Completer {
         F: Future<Output = Vec<Result<Completed, Status>>>,
     {
         let (answer, mut answered) = oneshot::channel();
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).push(Queued { completion, answer });
-        let _turn = self.turn.lock().await;
+        self.queue().push(Queued { completion, answer });
+        self.arrived.notify_one();
+        let mut gather = self.turn.lock().await;
         loop {
             match answered.try_recv() {
                 Ok(answer) => return answer,
@@ -51,8 +58,9 @@ impl Completer {
                 Err(oneshot::error::TryRecvError::Empty) => {}
             }
             let (completions, answers): (Vec<_>, Vec<_>) =
-                self.next().into_iter().map(|queued| (queued.completion, queued.answer)).unzip();
+                self.next(&gather).await.into_iter().map(|queued| (queued.completion, queued.answer)).unzip();
             let made = make(completions).await;
+            gather.served(made.len(), self.queue().len(), Instant::now());
             for (answer, made) in answers.into_iter().zip(made) {
                 // Its handler may have been ended with the program.
                 let _ = answer.send(made);
@@ -60,10 +68,16 @@ impl Completer {
         }
     }
 
-    fn next(&self) -> Vec<Queued> {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+    async fn next(&self, gather: &Gather) -> Vec<Queued> {
+        let (expected, until) = gather.expected(Instant::now());
+        while self.queue().len() < expected && timeout_at(until, self.arrived.notified()).await.is_ok() {}
+        let mut queue = self.queue();
         let some = queue.len().min(COMPLETIONS_IN_ONE);
         queue.drain(..some).collect()
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Vec<Queued>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,7 +6,7 @@
 //! the store, so that another coordinator may have been faster.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeSet, HashMap},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -24,11 +24,11 @@ use selffer_core::{
 use selffer_storage::{Granted, NewClaim, Store, StoreError};
 use tokio::{
     sync::{Notify, mpsc, oneshot},
-    time::Instant,
+    time::{Instant, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::outage;
+use crate::{gather::Gather, outage};
 
 /// Claims that one transaction makes.
 const CLAIMS_IN_ONE: usize = 64;
@@ -137,6 +137,7 @@ impl DispatcherHandle {
 pub(crate) async fn run(store: Store, mut ends: DispatcherQueue, stopping: CancellationToken) {
     let mut waiting: Vec<Waiting> = Vec::new();
     let mut reserve = Reserve::default();
+    let mut gather = Gather::default();
     loop {
         let scan_at = Instant::now() + Duration::from_millis(DISPATCH_SCAN_MS);
         let next_end = waiting.iter().map(|waiting| waiting.until).min().unwrap_or(scan_at);
@@ -149,18 +150,33 @@ pub(crate) async fn run(store: Store, mut ends: DispatcherQueue, stopping: Cance
                 None => return,
             },
         }
-        while let Ok(arrived) = ends.queue.try_recv() {
+        let (expected, until) = gather.expected(Instant::now());
+        while let Some(arrived) = next_wish(&mut ends.queue, waiting.len() < expected, until).await {
             register(&mut waiting, arrived);
         }
         waiting.retain(|waiting| !waiting.answer.is_closed());
         if ends.changed.swap(false, Ordering::AcqRel) {
             reserve = Reserve::default();
         }
+        let asked = waiting.len();
         if let Err(error) = dispatch(&store, &mut waiting, &mut reserve).await {
             reserve = Reserve::default();
             outage::note(&error, "no jobs could be handed out; trying again");
         }
+        gather.served(asked.saturating_sub(waiting.len()), ends.queue.len(), Instant::now());
         release_those_who_waited_enough(&mut waiting);
+    }
+}
+
+/// The next wish that is there, or that comes while it is `worth_waiting`.
+async fn next_wish(
+    queue: &mut mpsc::Receiver<Waiting>,
+    worth_waiting: bool,
+    until: Instant,
+) -> Option<Waiting> {
+    match queue.try_recv() {
+        Err(_) if worth_waiting => timeout_at(until, queue.recv()).await.ok().flatten(),
+        arrived => arrived.ok(),
     }
 }
 
@@ -188,29 +204,29 @@ async fn dispatch(
     waiting: &mut Vec<Waiting>,
     reserve: &mut Reserve,
 ) -> Result<(), StoreError> {
-    answer_repeats(store, waiting).await?;
     for _ in 0..ROUNDS_MAX {
         if waiting.is_empty() {
             return Ok(());
         }
         let is_fresh = reserve.fill(store, waiting).await?;
-        let mut candidates = reserve.candidates.clone();
-        if candidates.iter().any(|candidate| !candidate.limited_by.is_empty()) {
-            candidates = below_limits(candidates, store.study_room().await?);
-        }
-        let progress = hand_out(store, waiting, &candidates, reserve).await?;
-        if !progress && is_fresh {
-            return Ok(());
-        }
-        if !progress {
+        let tried = match reserve.below_limits(store).await? {
+            Some(below) => hand_out(store, waiting, &below, reserve.now()).await?,
+            None => hand_out(store, waiting, &reserve.candidates, reserve.now()).await?,
+        };
+        if tried.is_empty() {
+            if is_fresh {
+                break;
+            }
             // There may be others by now.
             *reserve = Reserve::default();
         }
+        reserve.candidates.retain(|candidate| tried.get(&candidate.job_id) != Some(&Outcome::Gone));
     }
-    Ok(())
+    answer_repeats(store, waiting).await
 }
 
-/// Wishes whose answer was lost get the lease that they have.
+/// Wishes whose answer was lost get the lease that they have, also if there is no other job to
+/// try it with.
 async fn answer_repeats(store: &Store, waiting: &mut Vec<Waiting>) -> Result<(), StoreError> {
     let new: Vec<_> = waiting
         .iter()
@@ -232,14 +248,22 @@ async fn answer_repeats(store: &Store, waiting: &mut Vec<Waiting>) -> Result<(),
     Ok(())
 }
 
-/// One round. Whether another one may find more: somebody waits, and something was tried.
+/// What came of trying to hand out a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// It has been handed out, by us or by another coordinator.
+    Gone,
+    /// Who was to have it may not; it is there for others.
+    Left,
+}
+
+/// One round; which jobs were tried.
 async fn hand_out(
     store: &Store,
     waiting: &mut Vec<Waiting>,
     candidates: &[Candidate],
-    reserve: &mut Reserve,
-) -> Result<bool, StoreError> {
-    let now = reserve.now();
+    now: DateTime<Utc>,
+) -> Result<HashMap<JobId, Outcome>, StoreError> {
     let workers: Vec<_> = waiting.iter().map(|waiting| waiting_worker(waiting, now)).collect();
     let assigned = assign(&workers, candidates, now);
     let claims: Vec<_> = assigned
@@ -263,16 +287,13 @@ async fn hand_out(
             Err(error) => trouble = Some(error),
         }
     }
-    let tried_something = !results.is_empty();
-    // What one who was refused might have had is still there for others.
-    let gone: HashSet<JobId> =
-        results.iter().filter(|(.., granted)| granted.is_ok()).map(|(_, job_id, _)| *job_id).collect();
-    reserve.candidates.retain(|candidate| !gone.contains(&candidate.job_id));
+    let outcome = |granted: &Granted| if granted.is_ok() { Outcome::Gone } else { Outcome::Left };
+    let tried = results.iter().map(|(_, job_id, granted)| (*job_id, outcome(granted))).collect();
     // What was granted is told, whatever became of the others.
     answer(waiting, results);
     match trouble {
         Some(error) => Err(error),
-        None => Ok(tried_something && !waiting.is_empty()),
+        None => Ok(tried),
     }
 }
 
@@ -301,6 +322,14 @@ impl Reserve {
         let candidates = store.candidates_for(&room, CANDIDATES_MAX).await?;
         *self = Self { candidates, room: Some(room), read_at: Some((now, Instant::now())) };
         Ok(true)
+    }
+
+    /// Those whose studies have room for them, if any study has a limit.
+    async fn below_limits(&self, store: &Store) -> Result<Option<Vec<Candidate>>, StoreError> {
+        if self.candidates.iter().all(|candidate| candidate.limited_by.is_empty()) {
+            return Ok(None);
+        }
+        Ok(Some(below_limits(self.candidates.clone(), store.study_room().await?)))
     }
 
     /// The database's clock.

@@ -19,6 +19,7 @@ mod dashboard;
 mod data_folder;
 mod database;
 mod dispatcher;
+mod gather;
 mod grpc;
 mod heartbeat_pace;
 mod neighbours;
