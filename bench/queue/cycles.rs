@@ -13,11 +13,11 @@ use crate::{
 };
 
 const WORKERS: usize = 16;
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 /// Of one measurement; as many for each worker.
 const JOBS: usize = 125 * WORKERS;
-/// As many for graphile-worker, whose start would weigh otherwise.
-const JOBS_OF_GRAPHILE: usize = 10 * JOBS;
+/// More for graphile-worker, whose first ones would weigh otherwise.
+const JOBS_OF_GRAPHILE: usize = 4 * JOBS;
 /// What is wanted of claims and completions, as a ratio to graphile-worker.
 const WANTED: f64 = 0.5;
 
