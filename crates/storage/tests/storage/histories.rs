@@ -251,13 +251,12 @@ impl History {
     }
 
     fn model_claim(&mut self, new: &model::NewClaim) -> Came<Option<model::Assignment>> {
-        let now = self.now();
         let session = &self.model.sessions[&new.session];
-        match self.model.read_claimable(new.job, now) {
-            Some(read) => self.model.claim(&read, new, now),
+        match self.model.read_claimable(new.job, self.now()) {
+            Some(read) => self.model.claim(&read, new, self.now()),
             None if session.ended => Err(Refusal::SessionEnded),
             None if session.expired => Err(Refusal::SessionSilent),
-            None => Ok(None),
+            None => self.model.assignment(new.claim, new.session),
         }
     }
 
@@ -362,9 +361,8 @@ impl History {
         };
         swept.unwrap();
         let now = self.now();
-        let found =
-            [self.model.silent(&bounds, now, Allowed::Loss), self.model.withdrawn(&bounds, now)].concat();
-        for what in found.into_iter().filter(|what| place(*what) == kind) {
+        let found = self.model.silent(&bounds, now, Allowed::Loss).into_iter();
+        for what in found.chain(self.model.withdrawn(&bounds, now)).filter(|what| place(*what) == kind) {
             let due = Due { what, claim: self.model.claim_of(what), as_of: now };
             self.model.take_up(&due, &bounds, now).unwrap();
         }
