@@ -1,4 +1,5 @@
-//! Completions that arrive while others are being committed are committed together.
+//! Completions that arrive while others are being committed are committed together, with those
+//! that are worth waiting for.
 //!
 //! There is no task for it: whoever gets a turn takes along what has queued up, and tells each
 //! what came of it. All of it runs in the handlers' own tasks, which no client can break off.
@@ -15,7 +16,7 @@ use tokio::{
 };
 use tonic::Status;
 
-use crate::gather::Gather;
+use crate::gathering::Gathering;
 
 /// Completions that one transaction makes.
 const COMPLETIONS_IN_ONE: usize = 64;
@@ -25,7 +26,7 @@ const COMPLETIONS_IN_ONE: usize = 64;
 pub(crate) struct Completer {
     queue: Mutex<Vec<Queued>>,
     arrived: Notify,
-    turn: Turn<Gather>,
+    turn: Turn<Gathering>,
 }
 
 #[derive(Debug)]
@@ -47,7 +48,7 @@ impl Completer {
         let (answer, mut answered) = oneshot::channel();
         self.queue().push(Queued { completion, answer });
         self.arrived.notify_one();
-        let mut gather = self.turn.lock().await;
+        let mut gathering = self.turn.lock().await;
         loop {
             match answered.try_recv() {
                 Ok(answer) => return answer,
@@ -57,10 +58,14 @@ impl Completer {
                 // Whoever had the turn before did not take it along.
                 Err(oneshot::error::TryRecvError::Empty) => {}
             }
-            let (completions, answers): (Vec<_>, Vec<_>) =
-                self.next(&gather).await.into_iter().map(|queued| (queued.completion, queued.answer)).unzip();
+            let (completions, answers): (Vec<_>, Vec<_>) = self
+                .next(&gathering)
+                .await
+                .into_iter()
+                .map(|queued| (queued.completion, queued.answer))
+                .unzip();
             let made = make(completions).await;
-            gather.served(made.len(), self.queue().len(), Instant::now());
+            gathering.expect(made.len() + self.queue().len(), Instant::now());
             for (answer, made) in answers.into_iter().zip(made) {
                 // Its handler may have been ended with the program.
                 let _ = answer.send(made);
@@ -68,8 +73,10 @@ impl Completer {
         }
     }
 
-    async fn next(&self, gather: &Gather) -> Vec<Queued> {
-        let (expected, until) = gather.expected(Instant::now());
+    /// The next ones to be made together.
+    async fn next(&self, gathering: &Gathering) -> Vec<Queued> {
+        let (expected, until) = gathering.expected(Instant::now());
+        let expected = expected.min(COMPLETIONS_IN_ONE);
         while self.queue().len() < expected && timeout_at(until, self.arrived.notified()).await.is_ok() {}
         let mut queue = self.queue();
         let some = queue.len().min(COMPLETIONS_IN_ONE);

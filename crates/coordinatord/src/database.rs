@@ -41,7 +41,11 @@ impl Database {
     ///
     /// # Errors
     /// There is no server, or its data are of another version.
-    pub(crate) async fn open(config: &Config, folder: &DataFolder) -> Result<Self> {
+    pub(crate) async fn open(
+        config: &Config,
+        folder: &DataFolder,
+        stopping: &CancellationToken,
+    ) -> Result<Self> {
         let options = StoreOptions::default();
         if let Some(url) = &config.database_url {
             let store = Store::connect(Store::parse_url(url)?, &options).await?;
@@ -56,7 +60,8 @@ impl Database {
         let database = server.connect_options();
         // From now on it is started again if it ends, also while we connect.
         let server = Supervised::of(server);
-        match outage::outlast(async || Ok(Store::connect(database.clone(), &options).await?)).await {
+        match outage::outlast(stopping, async || Ok(Store::connect(database.clone(), &options).await?)).await
+        {
             Ok(store) => Ok(Self { store, server: Some(server) }),
             Err(error) => {
                 server.stop().await;

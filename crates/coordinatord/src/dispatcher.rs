@@ -18,8 +18,8 @@ use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
 use selffer_core::{
     ids::{Claim, ClaimId, Digest, JobId, SessionId},
-    limits::{CANDIDATES_MAX, DISPATCH_SCAN_MS},
-    placement::{Candidate, PackRoom, WaitingWorker, assign, below_limits},
+    limits::DISPATCH_SCAN_MS,
+    placement::{Candidate, PackRoom, WaitingWorker, assign},
 };
 use selffer_storage::{Granted, NewClaim, Store, StoreError};
 use tokio::{
@@ -28,14 +28,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{gather::Gather, outage};
+use crate::{gathering::Gathering, outage, reserve::Reserve};
 
 /// Claims that one transaction makes.
 const CLAIMS_IN_ONE: usize = 64;
 /// Such transactions at a time.
 const TRANSACTIONS_AT_A_TIME: usize = 4;
-/// How long what was read of the ready jobs may be used.
-const RESERVE_AGE_MAX: Duration = Duration::from_millis(DISPATCH_SCAN_MS);
 /// Claims that may queue before the dispatcher looks at them.
 const QUEUE_MAX: usize = 1_024;
 /// Rounds of one dispatch, when others take the candidates away.
@@ -137,9 +135,10 @@ impl DispatcherHandle {
 pub(crate) async fn run(store: Store, mut ends: DispatcherQueue, stopping: CancellationToken) {
     let mut waiting: Vec<Waiting> = Vec::new();
     let mut reserve = Reserve::default();
-    let mut gather = Gather::default();
+    let mut gathering = Gathering::default();
     loop {
         let scan_at = Instant::now() + Duration::from_millis(DISPATCH_SCAN_MS);
+        let waited = waiting.len();
         let next_end = waiting.iter().map(|waiting| waiting.until).min().unwrap_or(scan_at);
         tokio::select! {
             () = stopping.cancelled() => return,
@@ -150,9 +149,13 @@ pub(crate) async fn run(store: Store, mut ends: DispatcherQueue, stopping: Cance
                 None => return,
             },
         }
-        let (expected, until) = gather.expected(Instant::now());
-        while let Some(arrived) = next_wish(&mut ends.queue, waiting.len() < expected, until).await {
-            register(&mut waiting, arrived);
+        let (expected, until) = gathering.expected(Instant::now());
+        loop {
+            let is_worth_waiting = waiting.len() < waited + expected;
+            match next_wish(&mut ends.queue, is_worth_waiting.then_some(until)).await {
+                Some(arrived) => register(&mut waiting, arrived),
+                None => break,
+            }
         }
         waiting.retain(|waiting| !waiting.answer.is_closed());
         if ends.changed.swap(false, Ordering::AcqRel) {
@@ -163,20 +166,16 @@ pub(crate) async fn run(store: Store, mut ends: DispatcherQueue, stopping: Cance
             reserve = Reserve::default();
             outage::note(&error, "no jobs could be handed out; trying again");
         }
-        gather.served(asked.saturating_sub(waiting.len()), ends.queue.len(), Instant::now());
+        gathering.expect(asked.saturating_sub(waiting.len()) + ends.queue.len(), Instant::now());
         release_those_who_waited_enough(&mut waiting);
     }
 }
 
-/// The next wish that is there, or that comes while it is `worth_waiting`.
-async fn next_wish(
-    queue: &mut mpsc::Receiver<Waiting>,
-    worth_waiting: bool,
-    until: Instant,
-) -> Option<Waiting> {
-    match queue.try_recv() {
-        Err(_) if worth_waiting => timeout_at(until, queue.recv()).await.ok().flatten(),
-        arrived => arrived.ok(),
+/// The next wish that is there, or that comes until then.
+async fn next_wish(queue: &mut mpsc::Receiver<Waiting>, until: Option<Instant>) -> Option<Waiting> {
+    match (queue.try_recv(), until) {
+        (Err(_), Some(until)) => timeout_at(until, queue.recv()).await.ok().flatten(),
+        (arrived, _) => arrived.ok(),
     }
 }
 
@@ -208,7 +207,10 @@ async fn dispatch(
         if waiting.is_empty() {
             return Ok(());
         }
-        let is_fresh = reserve.fill(store, waiting).await?;
+        // What only those who have a job by now may take must not fill the list for those who
+        // still wait.
+        let room = PackRoom::of_any(waiting.iter().map(|waiting| &waiting.wish.room));
+        let is_fresh = reserve.fill(store, room).await?;
         let tried = match reserve.below_limits(store).await? {
             Some(below) => hand_out(store, waiting, &below, reserve.now()).await?,
             None => hand_out(store, waiting, &reserve.candidates, reserve.now()).await?,
@@ -251,10 +253,20 @@ async fn answer_repeats(store: &Store, waiting: &mut Vec<Waiting>) -> Result<(),
 /// What came of trying to hand out a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// It has been handed out, by us or by another coordinator.
+    /// It has been handed out, or cannot be: another coordinator was faster, or it was paused.
     Gone,
-    /// Who was to have it may not; it is there for others.
+    /// Whom it was meant for is refused, or had a job already; it is there for others.
     Left,
+}
+
+impl Outcome {
+    fn of(granted: &Granted, job_id: JobId) -> Self {
+        match granted {
+            Ok(None) => Self::Gone,
+            Ok(Some(assignment)) if assignment.claim.job_id == job_id => Self::Gone,
+            Ok(Some(_)) | Err(_) => Self::Left,
+        }
+    }
 }
 
 /// One round; which jobs were tried.
@@ -287,57 +299,13 @@ async fn hand_out(
             Err(error) => trouble = Some(error),
         }
     }
-    let outcome = |granted: &Granted| if granted.is_ok() { Outcome::Gone } else { Outcome::Left };
-    let tried = results.iter().map(|(_, job_id, granted)| (*job_id, outcome(granted))).collect();
+    let tried = results.iter().map(|(_, job_id, granted)| (*job_id, Outcome::of(granted, *job_id)));
+    let tried = tried.collect();
     // What was granted is told, whatever became of the others.
     answer(waiting, results);
     match trouble {
         Some(error) => Err(error),
         None => Ok(tried),
-    }
-}
-
-/// The best ready jobs, as they were read: handed out without reading them again while they last,
-/// nothing has changed and they are not old.
-#[derive(Default)]
-struct Reserve {
-    candidates: Vec<Candidate>,
-    /// For whom they are.
-    room: Option<PackRoom>,
-    /// When they were read, by the database's clock and by ours.
-    read_at: Option<(DateTime<Utc>, Instant)>,
-}
-
-impl Reserve {
-    /// Reads the candidates for those who wait, unless they are there; whether it did.
-    async fn fill(&mut self, store: &Store, waiting: &[Waiting]) -> Result<bool, StoreError> {
-        // What only those who have a job by now may take must not fill the list for those who
-        // still wait.
-        let room = PackRoom::of_any(waiting.iter().map(|waiting| &waiting.wish.room));
-        let is_young = self.read_at.is_some_and(|(_, at)| at.elapsed() < RESERVE_AGE_MAX);
-        if is_young && !self.candidates.is_empty() && self.room.as_ref() == Some(&room) {
-            return Ok(false);
-        }
-        let now = store.now().await?;
-        let candidates = store.candidates_for(&room, CANDIDATES_MAX).await?;
-        *self = Self { candidates, room: Some(room), read_at: Some((now, Instant::now())) };
-        Ok(true)
-    }
-
-    /// Those whose studies have room for them, if any study has a limit.
-    async fn below_limits(&self, store: &Store) -> Result<Option<Vec<Candidate>>, StoreError> {
-        if self.candidates.iter().all(|candidate| candidate.limited_by.is_empty()) {
-            return Ok(None);
-        }
-        Ok(Some(below_limits(self.candidates.clone(), store.study_room().await?)))
-    }
-
-    /// The database's clock.
-    fn now(&self) -> DateTime<Utc> {
-        let now = |(database, ours): (DateTime<Utc>, Instant)| {
-            database + chrono::TimeDelta::from_std(ours.elapsed()).unwrap_or_default()
-        };
-        self.read_at.map(now).unwrap_or_default()
     }
 }
 

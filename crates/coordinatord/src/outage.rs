@@ -1,5 +1,5 @@
 //! An outage of the database is told once when it begins and once when it is over, however
-//! many calls meet it meanwhile.
+//! many calls meet it meanwhile; a start waits until it is over.
 
 use std::{
     error::Error,
@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::Result;
 use selffer_storage::StoreError;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 /// How long a start waits for a database that answered and then went away.
@@ -38,12 +39,15 @@ pub(crate) fn is_over() {
     }
 }
 
-/// Does a part of the start, again and again while the database is away: its server is started
-/// anew, or fails over, and nobody is there yet to be told to try again.
+/// Does a part of the start, again and again while the database is away and nobody is there yet to
+/// be told to try again.
 ///
 /// # Errors
-/// It is away for too long, or something else is wrong.
-pub(crate) async fn outlast<T>(mut part: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+/// It is away for too long or until `stopping`, or something else is wrong.
+pub(crate) async fn outlast<T>(
+    stopping: &CancellationToken,
+    mut part: impl AsyncFnMut() -> Result<T>,
+) -> Result<T> {
     let began_at = Instant::now();
     loop {
         let failure = match part().await {
@@ -51,9 +55,12 @@ pub(crate) async fn outlast<T>(mut part: impl AsyncFnMut() -> Result<T>) -> Resu
             settled => return settled,
         };
         match failure.downcast_ref::<StoreError>() {
-            Some(error) if error.is_outage() => note(error, "trying again"),
+            Some(error) if error.is_outage() => note(error, "the start waits for the database"),
             _ => return Err(failure),
         }
-        tokio::time::sleep(START_AGAIN_EVERY).await;
+        tokio::select! {
+            () = stopping.cancelled() => return Err(failure),
+            () = tokio::time::sleep(START_AGAIN_EVERY) => {}
+        }
     }
 }

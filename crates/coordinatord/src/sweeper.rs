@@ -93,17 +93,17 @@ async fn expire(
 ) -> Result<(), StoreError> {
     let timing = &coordinator.timing;
     let for_long = |lasting| Overdue { lasting, as_of: Some(database_now) };
-    let (mut suspect, mut lost) = (0, 0);
+    let (mut suspect, mut unconfirmed, mut lost, mut unlisted) = (0, 0, 0, 0);
     if allowed >= Allowed::Suspicion {
-        suspect += store.expire_sessions(for_long(timing.session_ttl)).await?;
-        suspect += store.time_out_confirmations(for_long(timing.confirm_within)).await?;
+        suspect = store.expire_sessions(for_long(timing.session_ttl)).await?;
+        unconfirmed = store.time_out_confirmations(for_long(timing.confirm_within)).await?;
     }
     if allowed >= Allowed::Loss {
-        lost += store.lose_workers(for_long(timing.lost_after)).await?;
-        lost += store.lose_unlisted(for_long(timing.lost_after)).await?;
+        lost = store.lose_workers(for_long(timing.lost_after)).await?;
+        unlisted = store.lose_unlisted(for_long(timing.lost_after)).await?;
     }
-    if suspect + lost > 0 {
-        info!(suspect, lost, "jobs changed state because their workers are silent");
+    if suspect + unconfirmed + lost + unlisted > 0 {
+        info!(suspect, unconfirmed, lost, unlisted, "jobs changed state because their workers are silent");
         coordinator.dispatcher.wake();
         coordinator.changed();
     }

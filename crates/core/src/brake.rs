@@ -3,7 +3,7 @@
 //! A session is expired because it was silent, and its jobs are lost because it stayed so. If we
 //! were away (started just now, paused, cut off from the database) or the database's clock jumped,
 //! then silence says nothing, and everyone gets as long as ever to be heard again: one TTL before
-//! anybody is suspect, and the whole of what a worker may be away before anything is taken from it.
+//! anybody is suspect, and the whole of what a worker may be away before any of its work is lost.
 //! Pure: the time on the caller's own clock, which only ever runs forward, is a parameter, as the
 //! time since some moment that stays the same.
 
@@ -39,7 +39,7 @@ pub struct Patience {
 pub enum Allowed {
     /// Nothing.
     Nothing,
-    /// Sessions may expire: their jobs become suspect, which costs nothing.
+    /// Sessions may expire, whose jobs become suspect, and leases that nobody confirmed return.
     Suspicion,
     /// Jobs may be lost.
     Loss,

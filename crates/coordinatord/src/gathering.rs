@@ -16,20 +16,20 @@ const RECENT: Duration = Duration::from_millis(20);
 
 /// Who is expected back, and since when.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Gather {
+pub(crate) struct Gathering {
     expected: Option<(usize, Instant)>,
 }
 
-impl Gather {
+impl Gathering {
     /// How many are worth waiting for, and until when.
     pub(crate) fn expected(&self, now: Instant) -> (usize, Instant) {
         let count = self.expected.filter(|(_, at)| now - *at < RECENT).map_or(1, |(count, _)| count);
         (count, now + MOMENT)
     }
 
-    /// So many were served together, and so many came meanwhile.
-    pub(crate) fn served(&mut self, count: usize, came: usize, now: Instant) {
-        self.expected = Some((count + came, now));
+    /// So many were just served together or came meanwhile.
+    pub(crate) fn expect(&mut self, count: usize, now: Instant) {
+        self.expected = Some((count, now));
     }
 }
 
@@ -38,14 +38,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn those_are_waited_for_who_were_served_a_moment_ago_or_came_meanwhile() {
-        let (mut gather, now) = (Gather::default(), Instant::now());
-        assert_eq!(gather.expected(now), (1, now + MOMENT));
+    fn those_are_waited_for_who_were_served_a_moment_ago() {
+        let (mut gathering, now) = (Gathering::default(), Instant::now());
+        assert_eq!(gathering.expected(now), (1, now + MOMENT));
 
-        gather.served(12, 4, now);
+        gathering.expect(16, now);
 
         let soon = now + Duration::from_millis(1);
-        assert_eq!(gather.expected(soon), (16, soon + MOMENT));
-        assert_eq!(gather.expected(now + RECENT).0, 1, "they are busy elsewhere by now");
+        assert_eq!(gathering.expected(soon), (16, soon + MOMENT));
+        assert_eq!(gathering.expected(now + RECENT).0, 1, "they are busy elsewhere by now");
     }
 }
