@@ -10,7 +10,7 @@ use selffer_core::{
 use sqlx::migrate::MigrateError;
 use uuid::Uuid;
 
-use crate::writable;
+use crate::{trust, writable};
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -233,6 +233,7 @@ const OUTAGE_CODES: [&str; 3] = ["08", "57P", "53300"];
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         writable::note(&error);
+        trust::note(&error);
         Self::Database(error)
     }
 }

@@ -39,6 +39,7 @@ mod sources;
 mod store;
 mod studies;
 mod sweep;
+mod trust;
 mod views;
 mod writable;
 

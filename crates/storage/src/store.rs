@@ -15,7 +15,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgConnection, PgPoolOptions},
 };
 
-use crate::{StoreError, Term, writable};
+use crate::{StoreError, Term, trust, writable};
 
 /// What every connection says first.
 const SETTINGS: [(&str, &str); 8] = [
@@ -32,10 +32,6 @@ const SETTINGS: [(&str, &str); 8] = [
 ];
 /// How long a call waits for a free connection.
 const ACQUIRE_WITHIN: Duration = Duration::from_secs(5);
-
-/// A connection that was used so recently is taken to be still there; if it is not, the call is
-/// repeated as after any lost answer. A look at each would cost as much as a statement.
-const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
 
@@ -68,7 +64,7 @@ pub struct Store {
 
 /// Whether a pool's connection may be used; it is closed if not.
 async fn is_fit(connection: &mut PgConnection, used: PoolConnectionMetadata) -> Result<bool, sqlx::Error> {
-    if used.idle_for > TRUSTED_FOR {
+    if trust::is_doubtful(used.idle_for) {
         connection.ping().await?;
     }
     writable::is_fit(connection).await
