@@ -10,7 +10,7 @@ use selffer_core::{
 use sqlx::migrate::MigrateError;
 use uuid::Uuid;
 
-use crate::{trust, writable};
+use crate::fitness;
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -225,16 +225,19 @@ fn told_dependants(names: &[String], count: usize) -> String {
 
 /// SQLSTATE classes and codes after which the same call may succeed: connection trouble,
 /// serialisation, deadlock, lock and statement timeouts, resources, operator intervention.
-const TRANSIENT_CODES: [&str; 6] = ["08", "40", "53", "57", "55P03", "25006"];
+const TRANSIENT_CODES: [&str; 6] = ["08", "40", "53", "57", "55P03", READ_ONLY];
+
+/// That of a write in a transaction that only reads.
+const READ_ONLY: &str = "25006";
 
 /// Those that say that the server itself is away: no connection, shut down, starting, recovering.
 const OUTAGE_CODES: [&str; 3] = ["08", "57P", "53300"];
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        writable::note(&error);
-        trust::note(&error);
-        Self::Database(error)
+        let failure = Self::Database(error);
+        fitness::note(&failure);
+        failure
     }
 }
 
@@ -261,7 +264,16 @@ impl StoreError {
 
     /// Whether the database chose this transaction to end a deadlock; nothing of it was done.
     pub(crate) fn is_deadlock(&self) -> bool {
-        matches!(self, Self::Database(sqlx::Error::Database(error)) if error.code().as_deref() == Some("40P01"))
+        self.has_code("40P01")
+    }
+
+    /// Whether it was a write, and the server takes none any more.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.has_code(READ_ONLY)
+    }
+
+    fn has_code(&self, code: &str) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(error)) if error.code().as_deref() == Some(code))
     }
 
     /// Whether the database does not answer: away, starting, or out of connections. What the

@@ -21,6 +21,7 @@ mod convert;
 mod dropped;
 mod election;
 mod error;
+mod fitness;
 mod heartbeats;
 mod imports;
 mod jobs;
@@ -39,9 +40,7 @@ mod sources;
 mod store;
 mod studies;
 mod sweep;
-mod trust;
 mod views;
-mod writable;
 
 pub use sqlx::postgres::PgConnectOptions;
 

@@ -11,11 +11,10 @@ use selffer_core::retry::RetryPolicy;
 use sqlx::{
     Connection, PgPool,
     migrate::MigrateError,
-    pool::PoolConnectionMetadata,
     postgres::{PgConnectOptions, PgConnection, PgPoolOptions},
 };
 
-use crate::{StoreError, Term, trust, writable};
+use crate::{StoreError, Term, fitness};
 
 /// What every connection says first.
 const SETTINGS: [(&str, &str); 8] = [
@@ -62,14 +61,6 @@ pub struct Store {
     pub(crate) term: Option<Term>,
 }
 
-/// Whether a pool's connection may be used; it is closed if not.
-async fn is_fit(connection: &mut PgConnection, used: PoolConnectionMetadata) -> Result<bool, sqlx::Error> {
-    if trust::is_doubtful(used.idle_for) {
-        connection.ping().await?;
-    }
-    writable::is_fit(connection).await
-}
-
 impl Store {
     /// Reads a database URL, `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
     ///
@@ -91,7 +82,7 @@ impl Store {
                 .max_connections(connections_max)
                 .acquire_timeout(ACQUIRE_WITHIN)
                 .test_before_acquire(false)
-                .before_acquire(|connection, used| Box::pin(is_fit(connection, used)))
+                .before_acquire(|connection, used| Box::pin(fitness::is_fit(connection, used.idle_for)))
                 .connect_lazy_with(database.clone().application_name(name))
         };
         let store = Self {
