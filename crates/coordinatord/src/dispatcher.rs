@@ -6,7 +6,7 @@
 //! the store, so that another coordinator may have been faster.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashSet},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -211,18 +211,13 @@ async fn dispatch(
         // still wait.
         let room = PackRoom::of_any(waiting.iter().map(|waiting| &waiting.wish.room));
         let is_fresh = reserve.fill(store, room).await?;
-        let tried = match reserve.below_limits(store).await? {
-            Some(below) => hand_out(store, waiting, &below, reserve.now()).await?,
-            None => hand_out(store, waiting, &reserve.candidates, reserve.now()).await?,
-        };
-        if tried.is_empty() {
-            if is_fresh {
-                break;
-            }
+        let candidates = reserve.below_limits(store).await?;
+        match hand_out(store, waiting, &candidates, reserve.now()).await? {
+            Some(gone) => reserve.candidates.retain(|candidate| !gone.contains(&candidate.job_id)),
+            None if is_fresh => break,
             // There may be others by now.
-            *reserve = Reserve::default();
+            None => *reserve = Reserve::default(),
         }
-        reserve.candidates.retain(|candidate| tried.get(&candidate.job_id) != Some(&Outcome::Gone));
     }
     answer_repeats(store, waiting).await
 }
@@ -250,32 +245,23 @@ async fn answer_repeats(store: &Store, waiting: &mut Vec<Waiting>) -> Result<(),
     Ok(())
 }
 
-/// What came of trying to hand out a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    /// It has been handed out, or cannot be: another coordinator was faster, or it was paused.
-    Gone,
-    /// Whom it was meant for is refused, or had a job already; it is there for others.
-    Left,
-}
-
-impl Outcome {
-    fn of(granted: &Granted, job_id: JobId) -> Self {
-        match granted {
-            Ok(None) => Self::Gone,
-            Ok(Some(assignment)) if assignment.claim.job_id == job_id => Self::Gone,
-            Ok(Some(_)) | Err(_) => Self::Left,
-        }
+/// Whether a job that was tried has been handed out, or cannot be: another coordinator was faster,
+/// or it was paused. Else whom it was meant for is refused, or had a job already.
+fn is_gone(job_id: JobId, granted: &Granted) -> bool {
+    match granted {
+        Ok(Some(assignment)) => assignment.claim.job_id == job_id,
+        Ok(None) => true,
+        Err(_) => false,
     }
 }
 
-/// One round; which jobs were tried.
+/// One round; which jobs are not there for others any more, or none if nothing could be tried.
 async fn hand_out(
     store: &Store,
     waiting: &mut Vec<Waiting>,
     candidates: &[Candidate],
     now: DateTime<Utc>,
-) -> Result<HashMap<JobId, Outcome>, StoreError> {
+) -> Result<Option<HashSet<JobId>>, StoreError> {
     let workers: Vec<_> = waiting.iter().map(|waiting| waiting_worker(waiting, now)).collect();
     let assigned = assign(&workers, candidates, now);
     let claims: Vec<_> = assigned
@@ -299,13 +285,14 @@ async fn hand_out(
             Err(error) => trouble = Some(error),
         }
     }
-    let tried = results.iter().map(|(_, job_id, granted)| (*job_id, Outcome::of(granted, *job_id)));
-    let tried = tried.collect();
+    let tried_something = !results.is_empty();
+    let gone = results.iter().filter(|(_, job_id, granted)| is_gone(*job_id, granted));
+    let gone = gone.map(|(_, job_id, _)| *job_id).collect();
     // What was granted is told, whatever became of the others.
     answer(waiting, results);
     match trouble {
         Some(error) => Err(error),
-        None => Ok(tried),
+        None => Ok(tried_something.then_some(gone)),
     }
 }
 

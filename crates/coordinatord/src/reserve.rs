@@ -1,7 +1,7 @@
 //! The best ready jobs, as they were read: handed out without reading them again while they last,
 //! nothing has changed and they are not old.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use selffer_core::{
@@ -37,12 +37,13 @@ impl Reserve {
         Ok(true)
     }
 
-    /// Those whose studies have room for them, if any study has a limit.
-    pub(crate) async fn below_limits(&self, store: &Store) -> Result<Option<Vec<Candidate>>, StoreError> {
-        if self.candidates.iter().all(|candidate| candidate.limited_by.is_empty()) {
-            return Ok(None);
+    /// Those whose studies have room for them.
+    pub(crate) async fn below_limits(&self, store: &Store) -> Result<Cow<'_, [Candidate]>, StoreError> {
+        let candidates = &self.candidates;
+        if candidates.iter().all(|candidate| candidate.limited_by.is_empty()) {
+            return Ok(candidates.into());
         }
-        Ok(Some(below_limits(self.candidates.clone(), store.study_room().await?)))
+        Ok(below_limits(candidates.clone(), store.study_room().await?).into())
     }
 
     /// The database's clock.
