@@ -22,9 +22,15 @@ static AWAY: AtomicBool = AtomicBool::new(false);
 
 /// Logs what kept something from being done, unless everybody knows why.
 pub(crate) fn note(failure: &StoreError, what: &'static str) {
-    if !failure.is_outage() {
+    if failure.is_outage() {
+        begins(failure);
+    } else {
         warn!(error = failure as &dyn Error, "{what}");
-    } else if !AWAY.swap(true, Ordering::Relaxed) {
+    }
+}
+
+fn begins(failure: &StoreError) {
+    if !AWAY.swap(true, Ordering::Relaxed) {
         warn!(
             error = failure as &dyn Error,
             "the database does not answer; callers are asked to try again, and nothing expires meanwhile"
@@ -55,7 +61,7 @@ pub(crate) async fn outlast<T>(
             settled => return settled,
         };
         match failure.downcast_ref::<StoreError>() {
-            Some(error) if error.is_outage() => note(error, "the start waits for the database"),
+            Some(outage) if outage.is_outage() => begins(outage),
             _ => return Err(failure),
         }
         tokio::select! {

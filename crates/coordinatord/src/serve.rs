@@ -42,7 +42,7 @@ pub(crate) async fn run(config: Config) -> Result<()> {
     let chunks = chunk_place::open(&config)?;
     // From here on nothing may return early: the database must be closed.
     let database = Database::open(&config, &folder, &stopping).await?;
-    let served = match outage::outlast(&stopping, async || take_up(database.store(), &chunks).await).await {
+    let served = match outage::outlast(&stopping, || take_up(database.store(), &chunks)).await {
         Ok(()) => serve((&config, &folder), &database, chunks, (listener, http_listener), stopping).await,
         Err(error) => Err(error),
     };
