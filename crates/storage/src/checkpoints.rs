@@ -350,10 +350,12 @@ pub(crate) async fn drop_unneeded(
         StoredCheckpoint,
         r#"DELETE FROM checkpoints
            WHERE job_id = ANY($1)
-             AND NOT EXISTS (
-                 SELECT 1
+             -- No EXISTS: it would read all results into a table of its own first.
+             AND (
+                 SELECT r.attempt
                  FROM results r
-                 WHERE r.job_id = checkpoints.job_id AND r.checkpoint_id = checkpoints.checkpoint_id)
+                 WHERE r.job_id = checkpoints.job_id AND r.checkpoint_id = checkpoints.checkpoint_id
+                 LIMIT 1) IS NULL
            RETURNING checkpoint_id, job_id, claim_id, kind, state, iteration,
                manifest AS "manifest: Json<Manifest>""#,
         job_ids,
