@@ -6,14 +6,13 @@
 use std::collections::{HashSet, VecDeque};
 
 use selffer_core::{
-    job::{AttemptOutcome, Effect, Event, JobState, StateKind, Transition, apply},
+    job::{AttemptOutcome, Effect, Event, JobState, Lease, StateKind, Transition, apply},
     retry::RetryPolicy,
 };
 use sqlx::PgConnection;
 
 use crate::{
     StoreError, blame,
-    convert::to_i32,
     jobs::{self, Dependants, Loaded},
     persist::{self, Change},
     sources,
@@ -70,8 +69,9 @@ pub(crate) async fn change_each(
             .collect::<Result<Vec<_>, _>>()?;
         let changes: Vec<Change<'_>> = steps.iter().filter_map(Step::change).collect();
         persist::persist(connection, &changes).await?;
-        open_attempts(connection, &steps).await?;
-        close_attempts(connection, &steps).await?;
+        for (lease, outcome) in steps.iter().filter_map(Step::ended) {
+            blame::note_ending(connection, lease.claim_id, outcome).await?;
+        }
         let came_back: Vec<_> = steps.iter().filter_map(Step::came_back_to).collect();
         if !came_back.is_empty() {
             queue.push_back(came_back);
@@ -112,8 +112,14 @@ impl Step {
     }
 
     fn change(&self) -> Option<Change<'_>> {
-        let (before, after) = (&self.loaded, &self.transition.job);
-        self.is_change().then(|| Change { before, after, what: self.event.name(), detail: detail(self) })
+        self.is_change().then(|| Change {
+            before: &self.loaded,
+            after: &self.transition.job,
+            what: self.event.name(),
+            detail: detail(self),
+            opens: self.transition.effects.contains(&Effect::OpenAttempt),
+            closes: self.closes(),
+        })
     }
 
     fn is_change(&self) -> bool {
@@ -136,6 +142,12 @@ impl Step {
             Effect::CloseAttempt { outcome, message } => Some((*outcome, message.as_deref())),
             _ => None,
         })
+    }
+
+    // Its attempt that ends, if one does.
+    fn ended(&self) -> Option<(&Lease, AttemptOutcome)> {
+        let (outcome, _) = self.closes()?;
+        Some((self.loaded.job.state.lease()?, outcome))
     }
 
     fn after(&self) -> Loaded {
@@ -169,7 +181,7 @@ async fn carry_out(
 ) -> Result<Option<Vec<(Loaded, Event)>>, StoreError> {
     let source = step.loaded.job_id;
     let (which, event) = match effect {
-        // All together, before.
+        // With the job itself, before.
         Effect::OpenAttempt | Effect::CloseAttempt { .. } => return Ok(None),
         Effect::ReleaseDependants => (Dependants::Waiting, Event::SourceSucceeded),
         Effect::EndDependants { reason } => {
@@ -183,95 +195,6 @@ async fn carry_out(
     }
     let dependants = jobs::lock_dependants(connection, source, which).await?;
     Ok((!dependants.is_empty()).then(|| hearing(dependants, &event)))
-}
-
-async fn open_attempts(connection: &mut PgConnection, steps: &[Step]) -> Result<(), StoreError> {
-    let opens = |step: &&Step| step.transition.effects.contains(&Effect::OpenAttempt);
-    let (mut claim_ids, mut job_ids, mut attempts) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut session_ids, mut workers) = (Vec::new(), Vec::new());
-    for step in steps.iter().filter(opens) {
-        let (job_id, job) = (step.loaded.job_id, &step.transition.job);
-        let Some(lease) = job.state.lease() else {
-            let problem = format!("job {job_id} opens an attempt without a lease");
-            return Err(StoreError::Corrupt { what: "a transition", problem });
-        };
-        claim_ids.push(lease.claim_id.0.to_vec());
-        job_ids.push(job_id.0);
-        attempts.push(to_i32("attempt", job.attempt.0)?);
-        session_ids.push(lease.session_id.0);
-        workers.push(lease.worker.clone());
-    }
-    if claim_ids.is_empty() {
-        return Ok(());
-    }
-    let opened = sqlx::query!(
-        r#"INSERT INTO attempts (claim_id, job_id, attempt, session_id, worker, device_kind)
-           SELECT new.claim_id, new.job_id, new.attempt, w.session_id, w.worker, w.device_kind
-           FROM UNNEST($1::bytea[], $2::uuid[], $3::integer[], $4::uuid[], $5::text[])
-               AS new (claim_id, job_id, attempt, session_id, worker)
-           JOIN workers w ON w.session_id = new.session_id AND w.worker = new.worker"#,
-        &claim_ids,
-        &job_ids,
-        &attempts,
-        &session_ids,
-        &workers,
-    );
-    if opened.execute(connection).await?.rows_affected() == claim_ids.len() as u64 {
-        return Ok(());
-    }
-    Err(StoreError::NotFound { what: "worker of this session", name: workers.join(", ") })
-}
-
-async fn close_attempts(connection: &mut PgConnection, steps: &[Step]) -> Result<(), StoreError> {
-    let mut closed = Vec::new();
-    let (mut claim_ids, mut outcomes, mut classes) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut messages, mut workers) = (Vec::new(), Vec::new());
-    for step in steps {
-        let Some((outcome, message)) = step.closes() else { continue };
-        let lease = step.loaded.job.state.lease();
-        let Some(lease) = lease else { return Err(StoreError::Raced { job_id: step.loaded.job_id }) };
-        closed.push((step.loaded.job_id, lease.claim_id, outcome));
-        claim_ids.push(lease.claim_id.0.to_vec());
-        outcomes.push(outcome.as_str().to_owned());
-        classes.push(match outcome {
-            AttemptOutcome::Failed(class) => Some(class.as_str().to_owned()),
-            _ => None,
-        });
-        messages.push(message.map(str::to_owned));
-        workers.push(lease.worker.clone());
-    }
-    let Some((job_id, ..)) = closed.first() else { return Ok(()) };
-    let written = sqlx::query!(
-        r#"WITH ended AS (
-               SELECT *
-               FROM UNNEST($1::bytea[], $2::text[], $3::text[], $4::text[], $5::text[])
-                   AS given (claim_id, outcome, class, message, worker)),
-           acquitted AS (
-               UPDATE bad_endings
-               SET in_a_row = false
-               FROM ended
-               WHERE bad_endings.worker = ended.worker
-                 AND bad_endings.in_a_row
-                 AND ended.outcome = 'succeeded')
-           UPDATE attempts
-           SET ended_at = clock_timestamp(), outcome = ended.outcome, failure_class = ended.class,
-               message = ended.message
-           FROM ended
-           WHERE attempts.claim_id = ended.claim_id
-             AND attempts.ended_at IS NULL"#,
-        &claim_ids,
-        &outcomes,
-        &classes as _,
-        &messages as _,
-        &workers,
-    );
-    if written.execute(&mut *connection).await?.rows_affected() != closed.len() as u64 {
-        return Err(StoreError::Raced { job_id: *job_id });
-    }
-    for (_, claim_id, outcome) in closed {
-        blame::note_ending(connection, claim_id, outcome).await?;
-    }
-    Ok(())
 }
 
 fn detail(step: &Step) -> String {

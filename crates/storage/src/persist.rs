@@ -1,10 +1,11 @@
-//! The part of a job's row that the state machine owns: written back, with a note for people.
+//! The part of a job's row that the state machine owns: written back, with the attempt that begins
+//! or ends by it, and a note for people.
 //!
 //! Only with what `core::job::apply` returned, and only over the very state, claim and
 //! attempt that were read: anything else in the row means that somebody was faster.
 
 use chrono::{DateTime, Utc};
-use selffer_core::job::{Job, JobState};
+use selffer_core::job::{AttemptOutcome, Job, JobState};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -24,20 +25,40 @@ pub(crate) struct Change<'a> {
     pub(crate) what: &'static str,
     /// And to what effect.
     pub(crate) detail: String,
+    /// Whether an attempt begins, under the claim that it has then.
+    pub(crate) opens: bool,
+    /// How the attempt under the claim that it had ends, and with what message.
+    pub(crate) closes: Option<(AttemptOutcome, Option<&'a str>)>,
 }
 
-/// Writes jobs, and for each of them an event.
+/// Writes jobs, their attempts that begin or end, and for each of them an event.
 ///
 /// # Errors
-/// [`StoreError::Raced`] if one of them is not as it was read; nothing may be committed then.
+/// [`StoreError::Raced`] if one of them is not as it was read, [`StoreError::NotFound`] if the
+/// session has no such worker; nothing may be committed then.
 pub(crate) async fn persist(connection: &mut PgConnection, changes: &[Change<'_>]) -> Result<(), StoreError> {
     for changes in changes.chunks(ROWS_PER_STATEMENT) {
-        let written = persist_some(connection, Columns::of(changes)?).await?;
-        if let (true, Some(change)) = (written != changes.len() as u64, changes.first()) {
-            return Err(StoreError::Raced { job_id: change.before.job_id });
+        let Some(first) = changes.first() else { continue };
+        let Written { jobs, opened, closed } = write(connection, Columns::of(changes)?).await?;
+        let closing = changes.iter().filter(|change| change.closes.is_some()).count();
+        if (jobs, closed) != (changes.len() as i64, closing as i64) {
+            return Err(StoreError::Raced { job_id: first.before.job_id });
+        }
+        let opening = changes.iter().filter(|change| change.opens);
+        if opened != opening.clone().count() as i64 {
+            let workers: Vec<_> =
+                opening.filter_map(|change| Some(&*change.after.state.lease()?.worker)).collect();
+            return Err(StoreError::NotFound { what: "worker of this session", name: workers.join(", ") });
         }
     }
     Ok(())
+}
+
+/// Rows that a statement wrote.
+struct Written {
+    jobs: i64,
+    opened: i64,
+    closed: i64,
 }
 
 /// Jobs as arrays, one for each column.
@@ -60,16 +81,26 @@ struct Columns {
     succeeded_attempt: Vec<Option<i32>>,
     what: Vec<String>,
     detail: Vec<String>,
+    opens: Vec<bool>,
+    outcome: Vec<Option<String>>,
+    failure_class: Vec<Option<String>>,
+    message: Vec<Option<String>>,
 }
 
 impl Columns {
     fn of(changes: &[Change<'_>]) -> Result<Self, StoreError> {
         let mut columns = Self::default();
-        for Change { before, after, what, detail } in changes {
+        for Change { before, after, what, detail, opens, closes } in changes {
             columns.push_before(before)?;
             columns.push_after(after, before.now)?;
             columns.what.push((*what).to_owned());
             columns.detail.push(detail.clone());
+            if *opens && after.state.lease().is_none() {
+                let problem = format!("job {} begins an attempt without a lease", before.job_id);
+                return Err(StoreError::Corrupt { what: "a transition", problem });
+            }
+            columns.opens.push(*opens);
+            columns.push_ending(*closes);
         }
         Ok(columns)
     }
@@ -107,6 +138,16 @@ impl Columns {
         self.succeeded_attempt.push(succeeded);
         Ok(())
     }
+
+    fn push_ending(&mut self, ending: Option<(AttemptOutcome, Option<&str>)>) {
+        let outcome = ending.map(|(outcome, _)| outcome);
+        self.outcome.push(outcome.map(|outcome| outcome.as_str().to_owned()));
+        self.failure_class.push(match outcome {
+            Some(AttemptOutcome::Failed(class)) => Some(class.as_str().to_owned()),
+            _ => None,
+        });
+        self.message.push(ending.and_then(|(_, message)| message).map(str::to_owned));
+    }
 }
 
 fn since(state: &JobState) -> Option<DateTime<Utc>> {
@@ -123,33 +164,11 @@ fn json<T: serde::Serialize>(value: &T) -> Result<serde_json::Value, StoreError>
         .map_err(|error| StoreError::Corrupt { what: "a job's state", problem: error.to_string() })
 }
 
-async fn persist_some(connection: &mut PgConnection, columns: Columns) -> Result<u64, StoreError> {
-    let written = sqlx::query!(
-        r#"WITH written AS (
-               UPDATE jobs
-               SET state = new.state, state_since = new.since, attempt = new.attempt,
-                   budgets = new.budgets, not_before = new.not_before, claim_id = new.claim_id,
-                   session_id = new.session_id, worker = new.worker, hold = new.hold,
-                   failure = new.failure, succeeded_attempt = new.succeeded_attempt,
-                   withdrawn_at = CASE WHEN new.state IN ('running', 'suspect') THEN jobs.withdrawn_at END,
-                   hold_asked = CASE WHEN new.state IN ('leased', 'running', 'suspect') THEN jobs.hold_asked END
-               FROM UNNEST($1::uuid[], $2::text[], $3::bytea[], $4::integer[], $5::text[],
-                       $6::timestamptz[], $7::integer[], $8::jsonb[], $9::timestamptz[], $10::bytea[],
-                       $11::uuid[], $12::text[], $13::jsonb[], $14::jsonb[], $15::integer[], $16::text[],
-                       $17::text[])
-                   AS new (job_id, state_before, claim_before, attempt_before, state, since, attempt,
-                       budgets, not_before, claim_id, session_id, worker, hold, failure,
-                       succeeded_attempt, what, detail)
-               WHERE jobs.job_id = new.job_id
-                 AND jobs.state = new.state_before
-                 AND jobs.claim_id IS NOT DISTINCT FROM new.claim_before
-                 AND jobs.attempt = new.attempt_before
-                 -- A pause since it was read: nothing new is handed out.
-                 AND (jobs.claimable OR new.state <> 'leased' OR new.state_before <> 'ready')
-               RETURNING jobs.job_id, new.what, new.detail)
-           INSERT INTO events (job_id, at, what, detail)
-           SELECT job_id, clock_timestamp(), what, detail
-           FROM written"#,
+// In a file of its own, because it fills a screen by itself.
+async fn write(connection: &mut PgConnection, columns: Columns) -> Result<Written, StoreError> {
+    let written = sqlx::query_file_as!(
+        Written,
+        "src/persist.sql",
         &columns.job_id,
         &columns.state_before,
         &columns.claim_before as _,
@@ -167,6 +186,10 @@ async fn persist_some(connection: &mut PgConnection, columns: Columns) -> Result
         &columns.succeeded_attempt as _,
         &columns.what,
         &columns.detail,
+        &columns.opens,
+        &columns.outcome as _,
+        &columns.failure_class as _,
+        &columns.message as _,
     );
-    Ok(written.execute(connection).await?.rows_affected())
+    Ok(written.fetch_one(connection).await?)
 }
