@@ -264,16 +264,19 @@ impl StoreError {
 
     /// Whether the database chose this transaction to end a deadlock; nothing of it was done.
     pub(crate) fn is_deadlock(&self) -> bool {
-        self.has_code("40P01")
+        matches!(self, Self::Database(sqlx::Error::Database(error)) if error.code().as_deref() == Some("40P01"))
     }
 
-    /// Whether it was a write, and the server takes none any more.
-    pub(crate) fn is_read_only(&self) -> bool {
-        self.has_code(READ_ONLY)
-    }
-
-    fn has_code(&self, code: &str) -> bool {
-        matches!(self, Self::Database(sqlx::Error::Database(error)) if error.code().as_deref() == Some(code))
+    /// Whether the connection is to blame: it is broken, its server ended it, or takes no writes
+    /// any more.
+    pub(crate) fn is_of_connection(&self) -> bool {
+        match self {
+            Self::Database(sqlx::Error::Io(_)) => true,
+            Self::Database(sqlx::Error::Database(error)) => {
+                error.code().is_some_and(|code| code.starts_with("57P") || code == READ_ONLY)
+            }
+            _ => false,
+        }
     }
 
     /// Whether the database does not answer: away, starting, or out of connections. What the

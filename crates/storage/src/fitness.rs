@@ -25,7 +25,7 @@ static DUE: AtomicU32 = AtomicU32::new(0);
 
 /// Takes note if this failed because of its connection.
 pub(crate) fn note(failure: &StoreError) {
-    if failure.is_outage() || failure.is_read_only() {
+    if failure.is_of_connection() {
         DUE.store(LOOKS, Ordering::Relaxed);
     }
 }
