@@ -136,8 +136,8 @@ fn requests_whose_answers_are_lost_renew_the_lease() {
 
     proxy.set(Fault::AnswersLost);
     let connections = proxy.connections();
-    // Answers were missed and connections given up, and its heartbeats still count.
-    wait::until("new connections", PATIENCE, || proxy.connections() > connections + 1);
+    // Answers were missed and connections given up, each after 30 s, and its heartbeats still count.
+    wait::until("new connections", 2 * PATIENCE, || proxy.connections() > connections + 1);
     assert!(silent(&fleet) < 15.0, "silent for {} s", silent(&fleet));
     assert_eq!(job(&fleet)["attempt"], 1);
     proxy.set(Fault::None);
