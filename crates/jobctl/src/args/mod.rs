@@ -48,7 +48,7 @@ Examples:
 A study is chosen by its name or `last`, a job by [STUDY:]NAME (random-0/A3B) or by at
 least 8 hex digits of its key.
 Exit codes: 0 done, 1 error, 2 wrong usage or grid, 3 not found, 4 not permitted,
-5 no coordinator, 6 conflict, 100 study has failed jobs, 101 not finished in time,
+5 no coordinator, 6 conflict, 100 networks failed or are held, 101 not finished in time,
 103 study cancelled, 130 interrupted."
 )]
 pub(crate) struct Arguments {
