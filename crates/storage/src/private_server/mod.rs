@@ -3,9 +3,9 @@
 //! Started from the system's binaries in a folder that belongs to the data folder, reached
 //! only through a Unix socket that only its user may open, and left running if the
 //! coordinator dies: the next one finds it again. If it dies itself, whoever waits for that
-//! starts it again, and it recovers everything that was acknowledged. Durability is PostgreSQL's own, with
-//! `fsync` and `synchronous_commit` on. Nothing is downloaded and no setting of the machine
-//! is touched.
+//! starts it again, and it recovers everything that was acknowledged, but for heartbeats of the
+//! last moment. Durability is PostgreSQL's own, with `fsync` and `synchronous_commit` on. Nothing
+//! is downloaded and no setting of the machine is touched.
 
 mod account;
 mod binaries;
