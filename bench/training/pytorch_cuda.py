@@ -14,20 +14,21 @@ import itertools
 import json
 import pathlib
 import statistics
-import subprocess
 import sys
 
+from compare import measure
+
 PROGRAM = pathlib.Path(__file__).with_name("pytorch.py")
+CHANNELS, OUTPUTS = 3, 1000
 WAYS = {
     f"{layout}-{number}{run}": ["--layout", layout, *(["--bf16"] * (number == "bf16")), *(["--compile"] * (run != ""))]
     for run, layout, number in itertools.product(["", "-compile"], ["nhwc", "nchw"], ["float32", "bf16"])
 }
 
 
-def measure(network, batch, way):
-    command = [sys.executable, PROGRAM, "--device", "cuda", "--network", network, "--batch", str(batch)]
-    command += ["--outputs", "1000", "--iterations", "50", *WAYS[way]]
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.splitlines()[-1])
+def command(network, batch, way):
+    sizes = ["--network", network, "--batch", str(batch), "--channels", str(CHANNELS), "--outputs", str(OUTPUTS)]
+    return [sys.executable, str(PROGRAM), "--device", "cuda", "--iterations", "50", *sizes, *WAYS[way]]
 
 
 def summary(reports):
@@ -50,7 +51,7 @@ def main():
 
     measured = {way: [] for way in given.ways}
     for _, way in itertools.product(range(given.rounds), given.ways):
-        report = measure(given.network, given.batch, way)
+        report, _ = measure(command(given.network, given.batch, way))
         measured[way].append(report)
         result = {
             "schema": "selffer.bench-pytorch-cuda/v1",
@@ -58,8 +59,8 @@ def main():
             "device": report["device"],
             "pytorch": report["version"],
             "network": given.network,
-            "channels": 3,
-            "outputs": 1000,
+            "channels": CHANNELS,
+            "outputs": OUTPUTS,
             "batch": given.batch,
             "results": {way: summary(reports) for way, reports in measured.items() if reports},
         }
